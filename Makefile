@@ -1,0 +1,87 @@
+# ngx_http_s3_abort_module: build, try, test.
+
+SHELL = /bin/bash
+CC ?= gcc
+NGINX_SRC ?= /usr/share/nginx/src
+PROVE ?= prove
+JOBS ?= $(shell nproc)
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+
+TOP := $(CURDIR)
+BUILD := $(TOP)/build
+MODULE := $(BUILD)/ngx_http_s3_abort_module.so
+SOURCES := $(wildcard src/*.c src/*.h) config
+
+WARNINGS := -Wall -Wextra -Werror -Wno-unused-parameter
+PURE := $(wildcard src/s3_*.c)
+PURE_FLAGS := -std=c99 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Isrc
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+
+UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(wildcard t/unit/*.c))
+FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c))
+
+.PHONY: all help run test check unit fuzz asan bench bench-instructions \
+	lint clean install-run install-test
+
+all: $(MODULE)          ## build the dynamic module for the installed nginx
+
+help:                   ## print this
+	@grep -E '^[a-z-]+: .*##' Makefile | sed 's/:.*##/\t/' | expand -t 24
+
+run: install-run        ## see it work: a real storage, a tenant, three aborts
+	@$(MAKE) --no-print-directory all
+	@examples/run
+
+test: install-test      ## run every test
+	@$(MAKE) --no-print-directory check
+
+check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan
+	t/clients/install
+	$(PROVE) -j$(JOBS) --timer t
+	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
+		$(PROVE) -j$(JOBS) --timer t/abort_*.t
+
+unit: $(UNITS)          ## build the unit tests of the pure C
+
+fuzz: $(FUZZERS)        ## build the fuzz targets of the pure C
+
+asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
+
+clean:                  ## remove what was built
+	rm -rf build
+
+install-run:
+	@tools/install run
+
+install-test:
+	@tools/install test
+
+
+# nginx's own build, with the sources of Debian's nginx-dev, which is only
+# read; gcc and clang build into folders of their own
+
+$(BUILD)/%.so: $(SOURCES)
+	@tools/build-module $(dir $@) "$(CC)" "$(WARNINGS)"
+
+$(BUILD)/clang/%.so: $(SOURCES)
+	@tools/build-module $(dir $@) clang "$(WARNINGS)"
+
+$(BUILD)/asan/nginx: $(SOURCES) tools/build-nginx
+	@tools/build-nginx $(BUILD)/asan $(BUILD)/nginx-src \
+		"-O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
+		-fsanitize=address,undefined" "-fsanitize=address,undefined"
+
+
+$(BUILD)/unit/%: t/unit/%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)
+	@mkdir -p $(dir $@)
+	clang $(PURE_FLAGS) -O1 $(SANITIZE) -It/unit $< $(PURE) -o $@ \
+		-lcrypto -lpcre2-8
+
+$(BUILD)/fuzz/%: t/fuzz/fuzz_%.c $(PURE) $(wildcard src/s3_*.h t/fuzz/*.h)
+	@mkdir -p $(dir $@)
+	clang $(PURE_FLAGS) -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -It/fuzz $< $(PURE) -o $@ \
+		-lcrypto -lpcre2-8

@@ -1,0 +1,424 @@
+
+/*
+ * What the rooms of the nginx side share, in the order of a request: module,
+ * request, identity, policy, endpoint, sign, upstream and peer, response,
+ * variables; and below them file and secret.
+ */
+
+
+#ifndef _NGX_HTTP_S3_ABORT_H_INCLUDED_
+#define _NGX_HTTP_S3_ABORT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include "s3_authorization.h"
+#include "s3_credentials.h"
+#include "s3_error.h"
+#include "s3_policy.h"
+#include "s3_request.h"
+#include "s3_sigv4.h"
+
+
+/* the type of the commands inside an s3_abort_endpoint block; NGX_MAIN_CONF,
+ * which no command of an HTTP module has, lets "include" in */
+
+#define NGX_HTTP_S3_ABORT_ENDPOINT_CONF   0x00020000
+
+#define NGX_HTTP_S3_ABORT_TIME_LEN        S3_SIGV4_TIME_LEN
+#define NGX_HTTP_S3_ABORT_REQUEST_ID_LEN  16
+
+
+/* ngx_str_t and s3_str_t are one thing by two names */
+
+static ngx_inline s3_str_t
+ngx_http_s3_abort_pure(ngx_str_t s)
+{
+    s3_str_t  p;
+
+    p.len = s.len;
+    p.data = s.data;
+
+    return p;
+}
+
+
+static ngx_inline ngx_str_t
+ngx_http_s3_abort_str(s3_str_t p)
+{
+    ngx_str_t  s;
+
+    s.len = p.len;
+    s.data = p.data;
+
+    return s;
+}
+
+
+/* secret: memory that core dumps leave out, wiped when freed */
+
+typedef struct {
+    u_char     *start;
+    size_t      size;
+} ngx_http_s3_abort_secret_t;
+
+ngx_int_t ngx_http_s3_abort_secret_alloc(ngx_http_s3_abort_secret_t *secret,
+    size_t size, ngx_log_t *log);
+void ngx_http_s3_abort_secret_free(ngx_http_s3_abort_secret_t *secret);
+void ngx_http_s3_abort_secret_lock(ngx_http_s3_abort_secret_t *secret);
+
+
+/* file: a file of secrets, read at start and, with refresh, by the workers */
+
+typedef struct ngx_http_s3_abort_file_s  ngx_http_s3_abort_file_t;
+
+/*
+ * Makes of "secret", the first "len" bytes of which are the file's text, what
+ * file->data holds, and keeps the secret; on a failure returns a message and
+ * the number of the line at fault, and changes nothing.
+ */
+
+typedef const char *(*ngx_http_s3_abort_file_load_pt)(
+    ngx_http_s3_abort_file_t *file, ngx_http_s3_abort_secret_t *secret,
+    size_t len, unsigned *line);
+
+struct ngx_http_s3_abort_file_s {
+    ngx_str_t                        path;
+    ngx_msec_t                       refresh;
+    size_t                           max_size;
+    ngx_http_s3_abort_file_load_pt   load;
+    void                            *data;
+
+    ngx_http_s3_abort_secret_t       secret;
+    ngx_uint_t                       generation;  /* counts loads */
+
+    ngx_event_t                      event;
+    struct stat                      info;        /* of what was read last */
+    ngx_err_t                        err;         /* of the last attempt */
+    time_t                           loaded;
+    ngx_uint_t                       failures;
+};
+
+ngx_int_t ngx_http_s3_abort_file_add(ngx_conf_t *cf,
+    ngx_http_s3_abort_file_t *file);
+ngx_int_t ngx_http_s3_abort_file_init_process(ngx_cycle_t *cycle,
+    ngx_http_s3_abort_file_t *file);
+void ngx_http_s3_abort_file_check_soon(ngx_http_s3_abort_file_t *file);
+
+
+/* endpoint */
+
+typedef struct {
+    ngx_http_s3_abort_file_t         file;
+    ngx_str_t                        profile;
+    s3_credentials_t                 pair;
+} ngx_http_s3_abort_credentials_t;
+
+#define NGX_HTTP_S3_ABORT_SESSIONS   8
+
+typedef struct {
+    struct sockaddr_storage          sockaddr;
+    socklen_t                        socklen;
+    void                            *session;     /* SSL_SESSION */
+} ngx_http_s3_abort_session_t;
+
+typedef struct {
+    ngx_str_t                        name;
+    u_char                          *conf_file;
+    ngx_uint_t                       line;
+
+    ngx_str_t                        url;
+    ngx_str_t                        host;
+    ngx_str_t                        region;
+    ngx_str_t                        service;
+    ngx_uint_t                       addressing;
+    ngx_http_s3_abort_credentials_t *credentials;
+    ngx_flag_t                       allow_plaintext;
+
+    ngx_http_upstream_conf_t         upstream;
+    ngx_http_upstream_srv_conf_t    *servers;     /* upstream {} of the url */
+    ngx_http_upstream_srv_conf_t     peers;       /* ours around it */
+    ngx_uint_t                       ssl;
+    ngx_str_t                        authority;   /* the url's */
+    ngx_uint_t                       loopback;    /* it resolves to such */
+
+    ngx_flag_t                       ssl_verify;
+    ngx_str_t                        ssl_name;    /* SNI, and verified */
+    ngx_uint_t                       name_per_bucket;   /* "bucket." first */
+    ngx_uint_t                       ssl_protocols;
+    ngx_str_t                        ssl_ciphers;
+    ngx_uint_t                       ssl_verify_depth;
+    ngx_str_t                        ssl_trusted_certificate;
+    ngx_str_t                        ssl_crl;
+    ngx_str_t                        ssl_certificate;
+    ngx_str_t                        ssl_certificate_key;
+    ngx_array_t                     *ssl_conf_commands;
+
+    /* in a worker: the key of the day */
+
+    s3_sigv4_key_t                   key;
+    ngx_http_s3_abort_secret_t       secret;      /* scratch */
+    ngx_uint_t                       key_generation;
+    u_char                           key_date[S3_SIGV4_DATE_LEN];
+
+    /* in a worker: TLS sessions of verified connections, by address */
+
+    ngx_http_s3_abort_session_t      sessions[NGX_HTTP_S3_ABORT_SESSIONS];
+    ngx_uint_t                       nsessions;
+} ngx_http_s3_abort_endpoint_t;
+
+#define NGX_HTTP_S3_ABORT_PATH        0
+#define NGX_HTTP_S3_ABORT_VIRTUAL     1
+
+ngx_http_s3_abort_endpoint_t *ngx_http_s3_abort_endpoint_find(
+    ngx_array_t *endpoints, ngx_str_t *name);
+ngx_int_t ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep);
+
+
+/* policy */
+
+typedef struct {
+    ngx_str_t                        name;
+    s3_policy_t                      rules;
+    ngx_array_t                      variables;   /* of ngx_int_t */
+    pcre2_match_data                *match_data;
+    pcre2_match_context             *match_context;
+} ngx_http_s3_abort_policy_t;
+
+char *ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_http_s3_abort_policy_t *ngx_http_s3_abort_policy_find(
+    ngx_array_t *policies, ngx_str_t *name);
+
+
+/* identity */
+
+typedef enum {
+    NGX_HTTP_S3_ABORT_SIGV4,
+    NGX_HTTP_S3_ABORT_CERTIFICATE,
+    NGX_HTTP_S3_ABORT_TRUSTED
+} ngx_http_s3_abort_identity_e;
+
+typedef struct ngx_http_s3_abort_keys_s  ngx_http_s3_abort_keys_t;
+
+typedef struct {
+    ngx_http_s3_abort_identity_e     type;
+    ngx_int_t                        variable;
+    ngx_int_t                        verify;      /* $ssl_client_verify */
+    ngx_http_s3_abort_keys_t        *keys;
+    ngx_str_t                        region;
+    time_t                           skew;
+    ngx_http_s3_abort_secret_t       cache;       /* of signing keys */
+} ngx_http_s3_abort_identity_t;
+
+char *ngx_http_s3_abort_identity(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+/* module */
+
+typedef struct {
+    ngx_array_t                      endpoints;   /* of pointers */
+    ngx_array_t                      policies;    /* of pointers */
+    ngx_array_t                      files;       /* of pointers */
+    ngx_uint_t                       used;        /* any s3_abort_pass */
+
+    s3_sigv4_t                       sigv4;
+    s3_sigv4_key_t                   verifying;   /* scratch */
+
+    /* in a worker */
+
+    time_t                           time;
+    u_char                           timestamp[S3_SIGV4_TIME_LEN];
+    uint64_t                         request_id;
+} ngx_http_s3_abort_main_conf_t;
+
+typedef struct {
+    ngx_flag_t                       used;        /* s3_abort_pass inside */
+} ngx_http_s3_abort_srv_conf_t;
+
+#define NGX_HTTP_S3_ABORT_NONE       0            /* said nothing */
+#define NGX_HTTP_S3_ABORT_OFF        1
+#define NGX_HTTP_S3_ABORT_ON         2
+
+typedef struct {
+    ngx_uint_t                       pass;
+    ngx_http_s3_abort_endpoint_t    *endpoint;
+    ngx_http_complex_value_t        *endpoint_value;
+    ngx_http_s3_abort_policy_t      *policy;
+    ngx_http_s3_abort_policy_t      *candidate;
+    u_char                          *pass_file;
+    ngx_uint_t                       pass_line;
+    ngx_str_t                        endpoint_name;
+    ngx_str_t                        policy_name;
+    ngx_str_t                        candidate_name;
+
+    ngx_http_s3_abort_identity_t    *identity;
+
+    ngx_http_complex_value_t        *target_bucket;
+    ngx_http_complex_value_t        *target_key;
+
+    ngx_array_t                     *domains;     /* of s3_str_t */
+    ngx_str_t                        base_path;
+    s3_request_conf_t                request;
+
+    ngx_uint_t                       log_level;
+} ngx_http_s3_abort_loc_conf_t;
+
+extern ngx_module_t  ngx_http_s3_abort_module;
+
+
+/* request */
+
+typedef enum {
+    NGX_HTTP_S3_ABORT_UNDECIDED = 0,
+    NGX_HTTP_S3_ABORT_ALLOWED,
+    NGX_HTTP_S3_ABORT_DENIED,
+    NGX_HTTP_S3_ABORT_UNAUTHENTICATED,
+    NGX_HTTP_S3_ABORT_INVALID
+} ngx_http_s3_abort_decision_e;
+
+typedef enum {
+    NGX_HTTP_S3_ABORT_NOT_SENT = 0,
+    NGX_HTTP_S3_ABORT_ABORTED,
+    NGX_HTTP_S3_ABORT_GONE,
+    NGX_HTTP_S3_ABORT_ASSUMED,
+    NGX_HTTP_S3_ABORT_FAILED,
+    NGX_HTTP_S3_ABORT_UNKNOWN
+} ngx_http_s3_abort_outcome_e;
+
+/* headers that change what an abort means: signed and sent on */
+
+#define NGX_HTTP_S3_ABORT_NCARRIED   3
+
+extern const s3_str_t
+    ngx_http_s3_abort_carried_names[NGX_HTTP_S3_ABORT_NCARRIED];
+
+typedef struct {
+    /* of the location that "parsed" and the rest were made in */
+
+    ngx_http_s3_abort_loc_conf_t    *conf;
+
+    s3_error_t                       parsed;
+    s3_request_t                     asked;
+    ngx_str_t                        carried[NGX_HTTP_S3_ABORT_NCARRIED];
+
+    s3_error_t                       identified;
+    ngx_str_t                        tenant;
+    ngx_str_t                        access_key;
+    ngx_str_t                        region;      /* the right one */
+
+    ngx_http_s3_abort_endpoint_t    *endpoint;
+    s3_str_t                         bucket;      /* the target's */
+    s3_str_t                         key;
+
+    ngx_http_s3_abort_decision_e     decision;
+    ngx_http_s3_abort_decision_e     candidate_decision;
+    const s3_rule_t                 *rule;
+
+    s3_error_t                       error;       /* S3_OK, or the answer */
+    ngx_http_s3_abort_outcome_e      outcome;
+    u_char                           request_id[
+                                         NGX_HTTP_S3_ABORT_REQUEST_ID_LEN];
+
+    /* the upstream request */
+
+    ngx_http_s3_abort_secret_t       secret;      /* holds a session token */
+    ngx_buf_t                       *request;
+    ngx_uint_t                       generation;  /* of the credentials */
+    ngx_http_status_t                status;
+    ngx_http_chunked_t               chunked;
+    ngx_str_t                        body;
+    off_t                            content_length;
+    ngx_uint_t                       retry_after;
+    ngx_str_t                        upstream_request_id;
+
+    ngx_chain_t                     *xml;
+
+    unsigned                         captured:1;  /* was in our location */
+    unsigned                         error_page:1;
+    unsigned                         has_identity:1;
+    unsigned                         judging:1;   /* access is passed */
+    unsigned                         forwarded:1;
+    unsigned                         unanswered:1;
+    unsigned                         resign:1;
+    unsigned                         resigned:1;
+    unsigned                         answered:1;
+    unsigned                         is_chunked:1;
+    unsigned                         replace:1;   /* the body, by our XML */
+    unsigned                         forbidden_header:1;
+    unsigned                         unknown_header:1;
+    unsigned                         informational:4;
+} ngx_http_s3_abort_ctx_t;
+
+
+/*
+ * The request's context.  ngx_http_s3_abort_find_ctx() returns NULL where the
+ * request is no abort; ngx_http_s3_abort_recognise() makes one where there is
+ * none yet: NGX_OK, NGX_DECLINED (no abort), or NGX_ERROR.
+ */
+
+ngx_http_s3_abort_ctx_t *ngx_http_s3_abort_find_ctx(ngx_http_request_t *r);
+ngx_int_t ngx_http_s3_abort_recognise(ngx_http_request_t *r);
+
+/*
+ * Each step takes the ones before it, once; S3_OK or the error.  Before
+ * ctx->judging is set, "no tenant" is not remembered.
+ */
+
+s3_error_t ngx_http_s3_abort_parse(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+s3_error_t ngx_http_s3_abort_identify(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+s3_error_t ngx_http_s3_abort_aim(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+s3_error_t ngx_http_s3_abort_judge(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+
+u_char *ngx_http_s3_abort_log_error(ngx_http_request_t *r,
+    ngx_http_request_t *sr, u_char *buf, size_t len);
+
+/* the identity room's part of identify, the policy room's of judge */
+
+s3_error_t ngx_http_s3_abort_establish(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
+ngx_int_t ngx_http_s3_abort_decide(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_policy_t *policy,
+    const s3_rule_t **rule);
+
+
+/* sign: writes the request to the storage; NGX_OK or NGX_ERROR */
+
+ngx_int_t ngx_http_s3_abort_sign(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+
+
+/* upstream and peer */
+
+ngx_int_t ngx_http_s3_abort_forward(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+ngx_int_t ngx_http_s3_abort_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+
+
+/* response */
+
+ngx_int_t ngx_http_s3_abort_refuse(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+ngx_int_t ngx_http_s3_abort_filter_init(ngx_conf_t *cf);
+void ngx_http_s3_abort_set_request_id(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+
+
+/* variables */
+
+ngx_int_t ngx_http_s3_abort_add_variables(ngx_conf_t *cf);
+
+
+#endif /* _NGX_HTTP_S3_ABORT_H_INCLUDED_ */

@@ -1,0 +1,900 @@
+
+/*
+ * The s3_abort_endpoint block: where aborts go and whose credentials sign
+ * them.
+ */
+
+
+#include "ngx_http_s3_abort.h"
+#include "s3_uri.h"
+
+
+static char *ngx_http_s3_abort_endpoint(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_http_s3_abort_endpoint_t *ngx_http_s3_abort_create_endpoint(
+    ngx_conf_t *cf, ngx_str_t *name);
+static char *ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_s3_abort_credentials(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static const char *ngx_http_s3_abort_credentials_load(
+    ngx_http_s3_abort_file_t *file, ngx_http_s3_abort_secret_t *secret,
+    size_t len, unsigned *line);
+static char *ngx_http_s3_abort_endpoint_defaults(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep);
+static ngx_uint_t ngx_http_s3_abort_is_name(ngx_str_t *s, const char *extra);
+static ngx_uint_t ngx_http_s3_abort_is_loopback(struct sockaddr *sa);
+static ngx_int_t ngx_http_s3_abort_check_plaintext(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep);
+static void ngx_http_s3_abort_endpoint_cleanup(void *data);
+
+#if (NGX_HTTP_SSL)
+static ngx_int_t ngx_http_s3_abort_set_ssl(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep);
+static ngx_int_t ngx_http_s3_abort_trusted_certificate(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep);
+#endif
+
+
+#define NGX_HTTP_S3_ABORT_CREDENTIALS_MAX_SIZE  (64 * 1024)
+
+
+static ngx_conf_enum_t  ngx_http_s3_abort_addressing[] = {
+    { ngx_string("path"), NGX_HTTP_S3_ABORT_PATH },
+    { ngx_string("virtual"), NGX_HTTP_S3_ABORT_VIRTUAL },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_conf_bitmask_t  ngx_http_s3_abort_next_upstream_masks[] = {
+    { ngx_string("error"), NGX_HTTP_UPSTREAM_FT_ERROR },
+    { ngx_string("timeout"), NGX_HTTP_UPSTREAM_FT_TIMEOUT },
+    { ngx_string("http_429"), NGX_HTTP_UPSTREAM_FT_HTTP_429 },
+    { ngx_string("http_500"), NGX_HTTP_UPSTREAM_FT_HTTP_500 },
+    { ngx_string("http_502"), NGX_HTTP_UPSTREAM_FT_HTTP_502 },
+    { ngx_string("http_503"), NGX_HTTP_UPSTREAM_FT_HTTP_503 },
+    { ngx_string("http_504"), NGX_HTTP_UPSTREAM_FT_HTTP_504 },
+    { ngx_string("off"), NGX_HTTP_UPSTREAM_FT_OFF },
+    { ngx_null_string, 0 }
+};
+
+
+#if (NGX_HTTP_SSL)
+
+static ngx_conf_bitmask_t  ngx_http_s3_abort_ssl_protocols[] = {
+    { ngx_string("TLSv1.2"), NGX_SSL_TLSv1_2 },
+    { ngx_string("TLSv1.3"), NGX_SSL_TLSv1_3 },
+    { ngx_null_string, 0 }
+};
+
+
+/* where the distributions keep the system's CA bundle */
+
+static ngx_str_t  ngx_http_s3_abort_ca_bundles[] = {
+    ngx_string("/etc/ssl/certs/ca-certificates.crt"),
+    ngx_string("/etc/pki/tls/certs/ca-bundle.crt"),
+    ngx_string("/etc/ssl/cert.pem"),
+    ngx_string("/usr/local/share/certs/ca-root-nss.crt"),
+    ngx_null_string
+};
+
+#endif
+
+
+#define ngx_http_s3_abort_ep(name, args, set, field, post)                   \
+    { ngx_string(name), NGX_HTTP_S3_ABORT_ENDPOINT_CONF|args, set,           \
+      NGX_HTTP_SRV_CONF_OFFSET,                                              \
+      offsetof(ngx_http_s3_abort_endpoint_t, field), post }
+
+
+static ngx_command_t  ngx_http_s3_abort_endpoint_commands[] = {
+
+    { ngx_string("s3_abort_endpoint"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_s3_abort_endpoint,
+      0,
+      0,
+      NULL },
+
+    ngx_http_s3_abort_ep("url", NGX_CONF_TAKE1,
+        ngx_http_s3_abort_url, url, NULL),
+    ngx_http_s3_abort_ep("host", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, host, NULL),
+    ngx_http_s3_abort_ep("region", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, region, NULL),
+    ngx_http_s3_abort_ep("service", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, service, NULL),
+    ngx_http_s3_abort_ep("addressing", NGX_CONF_TAKE1,
+        ngx_conf_set_enum_slot, addressing, &ngx_http_s3_abort_addressing),
+    ngx_http_s3_abort_ep("credentials", NGX_CONF_TAKE123,
+        ngx_http_s3_abort_credentials, credentials, NULL),
+    ngx_http_s3_abort_ep("allow_plaintext", NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, allow_plaintext, NULL),
+
+    ngx_http_s3_abort_ep("connect_timeout", NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, upstream.connect_timeout, NULL),
+    ngx_http_s3_abort_ep("send_timeout", NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, upstream.send_timeout, NULL),
+    ngx_http_s3_abort_ep("read_timeout", NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, upstream.read_timeout, NULL),
+    ngx_http_s3_abort_ep("buffer_size", NGX_CONF_TAKE1,
+        ngx_conf_set_size_slot, upstream.buffer_size, NULL),
+    ngx_http_s3_abort_ep("bind", NGX_CONF_TAKE12,
+        ngx_http_upstream_bind_set_slot, upstream.local, NULL),
+    ngx_http_s3_abort_ep("socket_keepalive", NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, upstream.socket_keepalive, NULL),
+    ngx_http_s3_abort_ep("next_upstream", NGX_CONF_1MORE,
+        ngx_conf_set_bitmask_slot, upstream.next_upstream,
+        &ngx_http_s3_abort_next_upstream_masks),
+    ngx_http_s3_abort_ep("next_upstream_tries", NGX_CONF_TAKE1,
+        ngx_conf_set_num_slot, upstream.next_upstream_tries, NULL),
+    ngx_http_s3_abort_ep("next_upstream_timeout", NGX_CONF_TAKE1,
+        ngx_conf_set_msec_slot, upstream.next_upstream_timeout, NULL),
+
+#if (NGX_HTTP_SSL)
+
+    ngx_http_s3_abort_ep("ssl_verify", NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, ssl_verify, NULL),
+    ngx_http_s3_abort_ep("ssl_trusted_certificate", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ssl_trusted_certificate, NULL),
+    ngx_http_s3_abort_ep("ssl_crl", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ssl_crl, NULL),
+    ngx_http_s3_abort_ep("ssl_verify_depth", NGX_CONF_TAKE1,
+        ngx_conf_set_num_slot, ssl_verify_depth, NULL),
+    ngx_http_s3_abort_ep("ssl_name", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ssl_name, NULL),
+    ngx_http_s3_abort_ep("ssl_protocols", NGX_CONF_1MORE,
+        ngx_conf_set_bitmask_slot, ssl_protocols,
+        &ngx_http_s3_abort_ssl_protocols),
+    ngx_http_s3_abort_ep("ssl_ciphers", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ssl_ciphers, NULL),
+    ngx_http_s3_abort_ep("ssl_session_reuse", NGX_CONF_FLAG,
+        ngx_conf_set_flag_slot, upstream.ssl_session_reuse, NULL),
+    ngx_http_s3_abort_ep("ssl_conf_command", NGX_CONF_TAKE2,
+        ngx_conf_set_keyval_slot, ssl_conf_commands, NULL),
+    ngx_http_s3_abort_ep("ssl_certificate", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ssl_certificate, NULL),
+    ngx_http_s3_abort_ep("ssl_certificate_key", NGX_CONF_TAKE1,
+        ngx_conf_set_str_slot, ssl_certificate_key, NULL),
+
+#endif
+
+      ngx_null_command
+};
+
+
+/* a module of its own, so that the block has commands and a context as
+ * upstream {} has */
+
+static ngx_http_module_t  ngx_http_s3_abort_endpoint_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    NULL,                                  /* create location configuration */
+    NULL                                   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_s3_abort_endpoint_module = {
+    NGX_MODULE_V1,
+    &ngx_http_s3_abort_endpoint_module_ctx, /* module context */
+    ngx_http_s3_abort_endpoint_commands,   /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static char *
+ngx_http_s3_abort_endpoint(ngx_conf_t *cf, ngx_command_t *cmd, void *dummy)
+{
+    char                            *rv;
+    ngx_str_t                       *value;
+    ngx_conf_t                       save;
+    ngx_http_conf_ctx_t             *ctx, *http_ctx;
+    ngx_http_s3_abort_endpoint_t    *ep, **epp;
+    ngx_http_s3_abort_main_conf_t   *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_abort_module);
+
+    value = cf->args->elts;
+
+    if (ngx_http_s3_abort_endpoint_find(&smcf->endpoints, &value[1])) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate s3_abort_endpoint \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (!ngx_http_s3_abort_is_name(&value[1], "_-.")) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name of s3_abort_endpoint \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    ep = ngx_http_s3_abort_create_endpoint(cf, &value[1]);
+    if (ep == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    epp = ngx_array_push(&smcf->endpoints);
+    if (epp == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *epp = ep;
+
+    ctx = ngx_pcalloc(cf->pool, sizeof(ngx_http_conf_ctx_t));
+    if (ctx == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    http_ctx = cf->ctx;
+    ctx->main_conf = http_ctx->main_conf;
+    ctx->loc_conf = http_ctx->loc_conf;
+
+    ctx->srv_conf = ngx_pcalloc(cf->pool, sizeof(void *) * ngx_http_max_module);
+    if (ctx->srv_conf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ctx->srv_conf[ngx_http_s3_abort_endpoint_module.ctx_index] = ep;
+
+    save = *cf;
+    cf->ctx = ctx;
+    cf->cmd_type = NGX_HTTP_S3_ABORT_ENDPOINT_CONF|NGX_MAIN_CONF;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_http_s3_abort_endpoint_defaults(cf, ep);
+}
+
+
+ngx_http_s3_abort_endpoint_t *
+ngx_http_s3_abort_endpoint_find(ngx_array_t *endpoints, ngx_str_t *name)
+{
+    ngx_uint_t                      i;
+    ngx_http_s3_abort_endpoint_t  **ep;
+
+    ep = endpoints->elts;
+
+    for (i = 0; i < endpoints->nelts; i++) {
+        if (ep[i]->name.len == name->len
+            && ngx_strncmp(ep[i]->name.data, name->data, name->len) == 0)
+        {
+            return ep[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* what can be checked only when all of the configuration is known */
+
+ngx_int_t
+ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep)
+{
+    u_char              *p;
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_s3_abort_endpoint_cleanup;
+    cln->data = ep;
+
+    if (s3_sigv4_key_init(&ep->key) != 0
+        || ngx_http_s3_abort_secret_alloc(&ep->secret, S3_SHA256_LEN, cf->log)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* an upstream {} has a configuration, the server of a url has none */
+
+    if (ep->servers->srv_conf && ep->host.len == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "s3_abort_endpoint \"%V\" needs \"host\", as its url "
+                      "\"%V\" names an upstream in %s:%ui", &ep->name,
+                      &ep->url, ep->conf_file, ep->line);
+        return NGX_ERROR;
+    }
+
+    if (ep->host.len == 0) {
+        ep->host = ep->authority;
+    }
+
+    if (!ngx_http_s3_abort_is_name(&ep->host, "_-.:[]")
+        || !s3_request_host_port_valid(ngx_http_s3_abort_pure(ep->host)))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "invalid host \"%V\" of s3_abort_endpoint \"%V\" in "
+                      "%s:%ui", &ep->host, &ep->name, ep->conf_file,
+                      ep->line);
+        return NGX_ERROR;
+    }
+
+    ep->peers.host = ep->host;
+
+    if (ep->ssl_name.len == 0) {
+        ep->ssl_name = ep->host;
+        ep->name_per_bucket = (ep->addressing == NGX_HTTP_S3_ABORT_VIRTUAL);
+
+        p = ngx_strlchr(ep->host.data, ep->host.data + ep->host.len, ':');
+
+        if (p && ep->host.data[0] != '[') {
+            ep->ssl_name.len = p - ep->host.data;
+        }
+    }
+
+    return ep->ssl ? NGX_OK : ngx_http_s3_abort_check_plaintext(cf, ep);
+}
+
+
+static ngx_http_s3_abort_endpoint_t *
+ngx_http_s3_abort_create_endpoint(ngx_conf_t *cf, ngx_str_t *name)
+{
+    ngx_http_s3_abort_endpoint_t  *ep;
+
+    ep = ngx_pcalloc(cf->pool, sizeof(ngx_http_s3_abort_endpoint_t));
+    if (ep == NULL) {
+        return NULL;
+    }
+
+    ep->name = *name;
+    ep->conf_file = cf->conf_file->file.name.data;
+    ep->line = cf->conf_file->line;
+
+    ep->addressing = NGX_CONF_UNSET_UINT;
+    ep->allow_plaintext = NGX_CONF_UNSET;
+
+    ep->upstream.connect_timeout = NGX_CONF_UNSET_MSEC;
+    ep->upstream.send_timeout = NGX_CONF_UNSET_MSEC;
+    ep->upstream.read_timeout = NGX_CONF_UNSET_MSEC;
+    ep->upstream.buffer_size = NGX_CONF_UNSET_SIZE;
+    ep->upstream.local = NGX_CONF_UNSET_PTR;
+    ep->upstream.socket_keepalive = NGX_CONF_UNSET;
+    ep->upstream.next_upstream_tries = NGX_CONF_UNSET_UINT;
+    ep->upstream.next_upstream_timeout = NGX_CONF_UNSET_MSEC;
+
+    ep->ssl_verify = NGX_CONF_UNSET;
+    ep->ssl_verify_depth = NGX_CONF_UNSET_UINT;
+
+#if (NGX_HTTP_SSL)
+    ep->upstream.ssl_session_reuse = NGX_CONF_UNSET;
+#endif
+
+    return ep;
+}
+
+
+static char *
+ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_abort_endpoint_t *ep = conf;
+
+    size_t       scheme;
+    ngx_str_t   *value;
+    ngx_url_t    u;
+    ngx_uint_t   i;
+
+    if (ep->url.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    ep->url = value[1];
+
+    ngx_memzero(&u, sizeof(ngx_url_t));
+
+    if (ngx_strncasecmp(value[1].data, (u_char *) "http://", 7) == 0) {
+        scheme = 7;
+        u.default_port = 80;
+
+    } else if (ngx_strncasecmp(value[1].data, (u_char *) "https://", 8) == 0) {
+
+#if (NGX_HTTP_SSL)
+        scheme = 8;
+        u.default_port = 443;
+        ep->ssl = 1;
+#else
+        return "needs nginx built with SSL";
+#endif
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid scheme in url \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    u.url.data = value[1].data + scheme;
+    u.url.len = value[1].len - scheme;
+    u.no_resolve = 1;
+
+    if (u.url.len == 0
+        || ngx_strlchr(u.url.data, u.url.data + u.url.len, '/')
+        || ngx_strlchr(u.url.data, u.url.data + u.url.len, '?')
+        || ngx_strlchr(u.url.data, u.url.data + u.url.len, '@')
+        || ngx_strlchr(u.url.data, u.url.data + u.url.len, '$'))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid url \"%V\", it must be "
+                           "scheme://name[:port]", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    ep->authority = u.url;
+
+    ep->servers = ngx_http_upstream_add(cf, &u, 0);
+    if (ep->servers == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ep->ssl) {
+        return NGX_CONF_OK;
+    }
+
+    /* an unresolvable name is some upstream {}'s, or an error of its own */
+
+    u.url = ep->authority;
+    u.no_resolve = 0;
+    u.addrs = NULL;
+    u.naddrs = 0;
+
+    if (ngx_parse_url(cf->pool, &u) == NGX_OK && u.naddrs) {
+        ep->loopback = 1;
+
+        for (i = 0; i < u.naddrs; i++) {
+            if (!ngx_http_s3_abort_is_loopback(u.addrs[i].sockaddr)) {
+                ep->loopback = 0;
+            }
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_s3_abort_credentials(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_abort_endpoint_t *ep = conf;
+
+    ngx_int_t                         refresh;
+    ngx_str_t                        *value, s;
+    ngx_uint_t                        i;
+    ngx_http_s3_abort_credentials_t  *credentials;
+
+    if (ep->credentials) {
+        return "is duplicate";
+    }
+
+    credentials = ngx_pcalloc(cf->pool,
+                              sizeof(ngx_http_s3_abort_credentials_t));
+    if (credentials == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_str_set(&credentials->profile, "default");
+
+    value = cf->args->elts;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "profile=", 8) == 0) {
+            credentials->profile.data = value[i].data + 8;
+            credentials->profile.len = value[i].len - 8;
+
+            if (credentials->profile.len) {
+                continue;
+            }
+
+        } else if (ngx_strncmp(value[i].data, "refresh=", 8) == 0) {
+            s.data = value[i].data + 8;
+            s.len = value[i].len - 8;
+
+            refresh = ngx_parse_time(&s, 0);
+
+            if (refresh != NGX_ERROR && refresh != 0) {
+                credentials->file.refresh = refresh;
+                continue;
+            }
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\"", &value[i]);
+        return NGX_CONF_ERROR;
+    }
+
+    credentials->file.path = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &credentials->file.path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    credentials->file.max_size = NGX_HTTP_S3_ABORT_CREDENTIALS_MAX_SIZE;
+    credentials->file.load = ngx_http_s3_abort_credentials_load;
+    credentials->file.data = credentials;
+
+    ep->credentials = credentials;
+
+    if (ngx_http_s3_abort_file_add(cf, &credentials->file) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static const char *
+ngx_http_s3_abort_credentials_load(ngx_http_s3_abort_file_t *file,
+    ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line)
+{
+    ngx_http_s3_abort_credentials_t *credentials = file->data;
+
+    s3_str_t           text;
+    const char        *message;
+    s3_credentials_t   pair;
+
+    text.data = secret->start;
+    text.len = len;
+
+    message = s3_credentials_parse(&pair, text,
+                                 ngx_http_s3_abort_pure(credentials->profile),
+                                 line);
+
+    if (message == NULL) {
+        credentials->pair = pair;
+    }
+
+    return message;
+}
+
+
+static char *
+ngx_http_s3_abort_endpoint_defaults(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep)
+{
+    ngx_http_upstream_conf_t  *u;
+
+    if (ep->url.len == 0) {
+        return "needs \"url\"";
+    }
+
+    if (ep->region.len == 0) {
+        return "needs \"region\"";
+    }
+
+    if (ep->credentials == NULL) {
+        return "needs \"credentials\"";
+    }
+
+    if (ep->service.len == 0) {
+        ngx_str_set(&ep->service, "s3");
+    }
+
+    if (!ngx_http_s3_abort_is_name(&ep->region, "_-.")
+        || !ngx_http_s3_abort_is_name(&ep->service, "_-."))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid region \"%V\" or service \"%V\"",
+                           &ep->region, &ep->service);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_conf_init_uint_value(ep->addressing, NGX_HTTP_S3_ABORT_PATH);
+    ngx_conf_init_value(ep->allow_plaintext, 0);
+
+    u = &ep->upstream;
+
+    ngx_conf_init_msec_value(u->connect_timeout, 60000);
+    ngx_conf_init_msec_value(u->send_timeout, 60000);
+    ngx_conf_init_msec_value(u->read_timeout, 60000);
+    ngx_conf_init_msec_value(u->next_upstream_timeout, 30000);
+    ngx_conf_init_uint_value(u->next_upstream_tries, 0);
+    ngx_conf_init_size_value(u->buffer_size, 4 * ngx_pagesize);
+    ngx_conf_init_ptr_value(u->local, NULL);
+    ngx_conf_init_value(u->socket_keepalive, 0);
+
+    if (u->buffer_size < 1024) {
+        return "has a \"buffer_size\" of less than 1k";
+    }
+
+    if (u->next_upstream == 0) {
+        u->next_upstream = NGX_HTTP_UPSTREAM_FT_ERROR
+                           |NGX_HTTP_UPSTREAM_FT_TIMEOUT;
+    }
+
+    if (u->next_upstream & NGX_HTTP_UPSTREAM_FT_OFF) {
+        u->next_upstream = NGX_HTTP_UPSTREAM_FT_OFF;
+    }
+
+    /*
+     * hard-coded: the answer is made here, and what was sent runs to its end
+     * whether the client waits for it or not; all else is zero
+     */
+
+    u->ignore_client_abort = 1;
+    u->pass_request_headers = 0;
+    u->pass_request_body = 0;
+    u->buffering = 0;
+
+    ngx_str_set(&u->module, "s3_abort");
+
+    ep->peers.peer.init = ngx_http_s3_abort_init_peer;
+    ep->peers.file_name = ep->conf_file;
+    ep->peers.line = ep->line;
+
+    u->upstream = &ep->peers;
+
+#if (NGX_HTTP_SSL)
+
+    if (ep->ssl && ngx_http_s3_abort_set_ssl(cf, ep) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+#endif
+
+    return NGX_CONF_OK;
+}
+
+
+/* letters, digits and some more bytes */
+
+static ngx_uint_t
+ngx_http_s3_abort_is_name(ngx_str_t *s, const char *extra)
+{
+    u_char  c;
+    size_t  i;
+
+    for (i = 0; i < s->len; i++) {
+        c = s->data[i];
+
+        if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z')
+            || (c >= 'a' && c <= 'z'))
+        {
+            continue;
+        }
+
+        if (c == '\0' || ngx_strchr(extra, c) == NULL) {
+            return 0;
+        }
+    }
+
+    return s->len != 0;
+}
+
+
+static ngx_uint_t
+ngx_http_s3_abort_is_loopback(struct sockaddr *sa)
+{
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    switch (sa->sa_family) {
+
+    case AF_INET:
+        return (ntohl(((struct sockaddr_in *) sa)->sin_addr.s_addr) >> 24)
+               == 127;
+
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) sa;
+        return IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr);
+#endif
+
+#if (NGX_HAVE_UNIX_DOMAIN)
+    case AF_UNIX:
+        return 1;
+#endif
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_check_plaintext(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep)
+{
+    ngx_uint_t                    i, j, loopback;
+    ngx_http_upstream_server_t   *server;
+
+    loopback = ep->loopback;
+
+    if (ep->servers->servers) {
+        loopback = 1;
+        server = ep->servers->servers->elts;
+
+        for (i = 0; i < ep->servers->servers->nelts; i++) {
+
+            /* a name that is resolved later may be anything */
+
+            if (server[i].naddrs == 0) {
+                loopback = 0;
+            }
+
+            for (j = 0; j < server[i].naddrs; j++) {
+                if (!ngx_http_s3_abort_is_loopback(
+                                               server[i].addrs[j].sockaddr))
+                {
+                    loopback = 0;
+                }
+            }
+        }
+    }
+
+    if (loopback || ep->allow_plaintext) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "s3_abort_endpoint \"%V\" would send to \"%V\" in plain "
+                  "text; use https, or \"allow_plaintext on\" in %s:%ui",
+                  &ep->name, &ep->url, ep->conf_file, ep->line);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_s3_abort_endpoint_cleanup(void *data)
+{
+    ngx_http_s3_abort_endpoint_t *ep = data;
+
+    s3_sigv4_key_cleanup(&ep->key);
+    ngx_http_s3_abort_secret_free(&ep->secret);
+
+#if (NGX_HTTP_SSL)
+    {
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_S3_ABORT_SESSIONS; i++) {
+        if (ep->sessions[i].session) {
+            ngx_ssl_free_session(ep->sessions[i].session);
+        }
+    }
+    }
+#endif
+}
+
+
+#if (NGX_HTTP_SSL)
+
+static ngx_int_t
+ngx_http_s3_abort_set_ssl(ngx_conf_t *cf, ngx_http_s3_abort_endpoint_t *ep)
+{
+    ngx_ssl_t           *ssl;
+    ngx_pool_cleanup_t  *cln;
+
+    ngx_conf_init_value(ep->ssl_verify, 1);
+    ngx_conf_init_uint_value(ep->ssl_verify_depth, 4);
+    ngx_conf_init_value(ep->upstream.ssl_session_reuse, 1);
+
+    if (ep->ssl_protocols == 0) {
+        ep->ssl_protocols = NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3;
+    }
+
+    if (ep->ssl_ciphers.len == 0) {
+        ngx_str_set(&ep->ssl_ciphers, "DEFAULT");
+    }
+
+    ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
+    if (ssl == NULL) {
+        return NGX_ERROR;
+    }
+
+    ssl->log = cf->log;
+
+    ep->upstream.ssl = ssl;
+    ep->upstream.ssl_server_name = 1;
+    ep->upstream.ssl_verify = ep->ssl_verify;
+
+    if (ngx_ssl_create(ssl, ep->ssl_protocols, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        ngx_ssl_cleanup_ctx(ssl);
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_ssl_cleanup_ctx;
+    cln->data = ssl;
+
+    if (ngx_ssl_ciphers(cf, ssl, &ep->ssl_ciphers, 0) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ep->ssl_certificate.len) {
+
+        if (ep->ssl_certificate_key.len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "no \"ssl_certificate_key\" for certificate "
+                               "\"%V\"", &ep->ssl_certificate);
+            return NGX_ERROR;
+        }
+
+        if (ngx_ssl_certificate(cf, ssl, &ep->ssl_certificate,
+                                &ep->ssl_certificate_key, NULL)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ep->ssl_verify
+        && ngx_http_s3_abort_trusted_certificate(cf, ep) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_ssl_crl(cf, ssl, &ep->ssl_crl) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_ssl_client_session_cache(cf, ssl, ep->upstream.ssl_session_reuse)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_ssl_conf_commands(cf, ssl, ep->ssl_conf_commands);
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_trusted_certificate(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep)
+{
+    ngx_str_t        *bundle;
+    ngx_file_info_t   fi;
+
+    if (ep->ssl_trusted_certificate.len == 0) {
+
+        for (bundle = ngx_http_s3_abort_ca_bundles; bundle->len; bundle++) {
+            if (ngx_file_info(bundle->data, &fi) != NGX_FILE_ERROR) {
+                ep->ssl_trusted_certificate = *bundle;
+                break;
+            }
+        }
+    }
+
+    if (ep->ssl_trusted_certificate.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "the system has no CA bundle, "
+                           "\"ssl_trusted_certificate\" is needed");
+        return NGX_ERROR;
+    }
+
+    return ngx_ssl_trusted_certificate(cf, ep->upstream.ssl,
+                                       &ep->ssl_trusted_certificate,
+                                       ep->ssl_verify_depth);
+}
+
+#endif

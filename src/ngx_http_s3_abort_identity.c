@@ -1,0 +1,948 @@
+
+/*
+ * Who asks: by a variable that the operator vouches for, by a certificate
+ * that nginx verified, or by a signature made with a key of a keys file.
+ */
+
+
+#include "ngx_http_s3_abort.h"
+#include "s3_uri.h"
+
+
+typedef struct {
+    uint32_t    tenant;               /* offsets in the text of the file */
+    uint32_t    access_key;
+    uint32_t    secret;
+    uint8_t     tenant_len;
+    uint8_t     access_key_len;
+    uint16_t    secret_len;
+} ngx_http_s3_abort_key_t;
+
+
+/*
+ * The text of the file, its keys, and a hash table of 1-based numbers of
+ * keys, all in the file's secret memory.
+ */
+
+struct ngx_http_s3_abort_keys_s {
+    ngx_http_s3_abort_file_t    file;
+    ngx_http_s3_abort_secret_t  index;
+    ngx_http_s3_abort_key_t    *keys;
+    uint32_t                    nkeys;
+    uint32_t                   *table;
+    uint32_t                    mask;
+};
+
+
+/* signing keys of a day, direct-mapped by the number of the tenant's key */
+
+typedef struct {
+    u_char                      key[S3_SHA256_LEN];
+    u_char                      date[S3_SIGV4_DATE_LEN];
+    uint32_t                    number;
+    uint32_t                    generation;
+    uint32_t                    unused[4];
+} ngx_http_s3_abort_cached_t;
+
+#define NGX_HTTP_S3_ABORT_CACHED        1024
+
+#define NGX_HTTP_S3_ABORT_KEYS_MAX_SIZE (256 * 1024 * 1024)
+
+
+typedef struct {
+    s3_authorization_t          auth;
+    s3_str_t                    time;
+    s3_str_t                    payload_hash;
+    s3_sigv4_header_t           headers[S3_SIGNED_HEADERS_MAX];
+    size_t                      nheaders;
+} ngx_http_s3_abort_signed_t;
+
+
+static s3_error_t ngx_http_s3_abort_trusted(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
+static s3_error_t ngx_http_s3_abort_certificate(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
+static s3_error_t ngx_http_s3_abort_sigv4(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
+static s3_error_t ngx_http_s3_abort_authorization(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, s3_authorization_t *auth);
+static s3_error_t ngx_http_s3_abort_signed_headers(ngx_http_request_t *r,
+    ngx_http_s3_abort_signed_t *s);
+static s3_error_t ngx_http_s3_abort_signed_header(
+    ngx_http_s3_abort_signed_t *s, ngx_table_elt_t *h);
+static s3_error_t ngx_http_s3_abort_verify(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity,
+    ngx_http_s3_abort_signed_t *s);
+static ngx_int_t ngx_http_s3_abort_signature(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_signed_t *s,
+    u_char hex[S3_SHA256_HEX_LEN]);
+static ngx_int_t ngx_http_s3_abort_verifying_key(ngx_http_request_t *r,
+    ngx_http_s3_abort_identity_t *identity, uint32_t number,
+    ngx_http_s3_abort_signed_t *s);
+
+static uint32_t ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
+    s3_str_t access_key);
+static uint32_t ngx_http_s3_abort_keys_hash(s3_str_t access_key);
+static const char *ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
+    ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line);
+static const char *ngx_http_s3_abort_keys_index(
+    ngx_http_s3_abort_keys_t *keys, s3_str_t text, unsigned *line);
+
+static ngx_int_t ngx_http_s3_abort_identity_variable(ngx_conf_t *cf,
+    ngx_http_s3_abort_identity_t *identity);
+static ngx_int_t ngx_http_s3_abort_identity_sigv4(ngx_conf_t *cf,
+    ngx_http_s3_abort_identity_t *identity);
+static ngx_http_s3_abort_keys_t *ngx_http_s3_abort_keys_add(ngx_conf_t *cf,
+    ngx_str_t *path, ngx_msec_t refresh);
+static void ngx_http_s3_abort_keys_cleanup(void *data);
+static void ngx_http_s3_abort_secret_cleanup(void *data);
+
+
+static const s3_str_t  ngx_http_s3_abort_service = s3_string("s3");
+
+
+s3_error_t
+ngx_http_s3_abort_establish(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity)
+{
+    switch (identity->type) {
+
+    case NGX_HTTP_S3_ABORT_SIGV4:
+        return ngx_http_s3_abort_sigv4(r, ctx, identity);
+
+    case NGX_HTTP_S3_ABORT_CERTIFICATE:
+        return ngx_http_s3_abort_certificate(r, ctx, identity);
+
+    default: /* NGX_HTTP_S3_ABORT_TRUSTED */
+        return ngx_http_s3_abort_trusted(r, ctx, identity);
+    }
+}
+
+
+static s3_error_t
+ngx_http_s3_abort_trusted(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
+    ngx_http_s3_abort_identity_t *identity)
+{
+    s3_str_t                    tenant;
+    ngx_http_variable_value_t  *vv;
+
+    vv = ngx_http_get_flushed_variable(r, identity->variable);
+
+    if (vv == NULL || vv->not_found) {
+        return S3_ACCESS_DENIED;
+    }
+
+    tenant.data = vv->data;
+    tenant.len = vv->len;
+
+    if (!s3_credentials_is_tenant(tenant)) {
+        return S3_ACCESS_DENIED;
+    }
+
+    /* the variable may change, the tenant must not */
+
+    ctx->tenant.data = ngx_pnalloc(r->pool, tenant.len);
+    if (ctx->tenant.data == NULL) {
+        return S3_INTERNAL_ERROR;
+    }
+
+    ngx_memcpy(ctx->tenant.data, tenant.data, tenant.len);
+    ctx->tenant.len = tenant.len;
+
+    return S3_OK;
+}
+
+
+static s3_error_t
+ngx_http_s3_abort_certificate(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity)
+{
+    ngx_http_variable_value_t  *vv;
+
+    vv = ngx_http_get_flushed_variable(r, identity->verify);
+
+    if (vv == NULL || vv->not_found
+        || vv->len != sizeof("SUCCESS") - 1
+        || ngx_strncmp(vv->data, "SUCCESS", sizeof("SUCCESS") - 1) != 0)
+    {
+        return S3_ACCESS_DENIED;
+    }
+
+    return ngx_http_s3_abort_trusted(r, ctx, identity);
+}
+
+
+static s3_error_t
+ngx_http_s3_abort_sigv4(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
+    ngx_http_s3_abort_identity_t *identity)
+{
+    s3_error_t                   rc;
+    ngx_str_t                    region;
+    ngx_http_s3_abort_signed_t   s;
+
+    ngx_memzero(&s, offsetof(ngx_http_s3_abort_signed_t, headers));
+    s.nheaders = 0;
+
+    rc = ngx_http_s3_abort_authorization(r, ctx, &s.auth);
+
+    if (rc == S3_OK) {
+        rc = ngx_http_s3_abort_signed_headers(r, &s);
+    }
+
+    if (rc != S3_OK) {
+        return rc;
+    }
+
+    region = identity->region.len ? identity->region
+                                  : ctx->conf->endpoint->region;
+
+    rc = s3_authorization_check(&s.auth, s.time,
+                                ngx_http_s3_abort_pure(region),
+                                ngx_http_s3_abort_service,
+                                ngx_time(), identity->skew);
+
+    if (rc == S3_AUTHORIZATION_BAD_REGION) {
+        ctx->region = region;
+    }
+
+    if (rc == S3_OK) {
+        rc = s3_authorization_check_payload_hash(s.payload_hash);
+    }
+
+    if (rc == S3_OK) {
+        rc = ngx_http_s3_abort_verify(r, ctx, identity, &s);
+    }
+
+    return rc;
+}
+
+
+static s3_error_t
+ngx_http_s3_abort_authorization(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, s3_authorization_t *auth)
+{
+    u_char           *buf;
+    ngx_table_elt_t  *h;
+
+    h = r->headers_in.authorization;
+
+    if (h && ctx->asked.presigned) {
+        return S3_AUTHORIZATION_TWICE;
+    }
+
+    if (h) {
+
+#if (nginx_version >= 1023000)
+        if (h->next) {
+            return S3_AUTHORIZATION_TWICE;
+        }
+#endif
+
+        return s3_authorization_parse_header(auth,
+                                       ngx_http_s3_abort_pure(h->value));
+    }
+
+    if (!ctx->asked.presigned) {
+        return S3_ACCESS_DENIED;
+    }
+
+    buf = ngx_pnalloc(r->pool, ctx->asked.query.len);
+    if (buf == NULL) {
+        return S3_INTERNAL_ERROR;
+    }
+
+    return s3_authorization_parse_query(auth, &ctx->asked, buf);
+}
+
+
+/* finds the values of the signed headers, each there exactly once */
+
+static s3_error_t
+ngx_http_s3_abort_signed_headers(ngx_http_request_t *r,
+    ngx_http_s3_abort_signed_t *s)
+{
+    s3_str_t                list, name;
+    ngx_uint_t              i;
+    s3_error_t              rc;
+    ngx_list_part_t        *part;
+    ngx_table_elt_t        *h;
+    s3_sigv4_header_t      *header;
+    static const s3_str_t   host = s3_string("host");
+    static const s3_str_t   empty = s3_string(S3_SHA256_OF_EMPTY);
+
+    s->time = s->auth.time;
+    s->payload_hash = s->auth.presigned ? s->auth.payload_hash : empty;
+
+    list = s->auth.signed_headers;
+
+    while (s3_authorization_next_signed(&list, &name)) {
+        header = &s->headers[s->nheaders++];
+
+        header->name = name;
+        header->value.data = NULL;
+
+        /* HTTP/2 and HTTP/3 have it from ":authority" */
+
+        if (s3_str_eq(name, host) && r->headers_in.host) {
+            header->value =
+                        ngx_http_s3_abort_pure(r->headers_in.host->value);
+        }
+    }
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len == host.len
+            && ngx_strncmp(h[i].lowcase_key, host.data, host.len) == 0)
+        {
+            continue;
+        }
+
+        rc = ngx_http_s3_abort_signed_header(s, &h[i]);
+
+        if (rc != S3_OK) {
+            return rc;
+        }
+    }
+
+    for (i = 0; i < s->nheaders; i++) {
+        if (s->headers[i].value.data == NULL) {
+            return S3_SIGNATURE_DOES_NOT_MATCH;
+        }
+    }
+
+    if (s->time.data == NULL) {
+        return S3_ACCESS_DENIED_NO_DATE;
+    }
+
+    return S3_OK;
+}
+
+
+static s3_error_t
+ngx_http_s3_abort_signed_header(ngx_http_s3_abort_signed_t *s,
+    ngx_table_elt_t *h)
+{
+    size_t                  i;
+    s3_str_t                name, value;
+    static const s3_str_t   date = s3_string("x-amz-date");
+    static const s3_str_t   token = s3_string("x-amz-security-token");
+    static const s3_str_t   hash = s3_string("x-amz-content-sha256");
+
+    name.data = h->lowcase_key;
+    name.len = h->key.len;
+
+    value = ngx_http_s3_abort_pure(h->value);
+
+    for (i = 0; i < s->nheaders; i++) {
+        if (s3_str_eq(name, s->headers[i].name)) {
+            break;
+        }
+    }
+
+    if (i == s->nheaders) {
+        return name.len >= 6 && ngx_strncmp(name.data, "x-amz-", 6) == 0
+               ? S3_ACCESS_DENIED_UNSIGNED_HEADER : S3_OK;
+    }
+
+    if (s->headers[i].value.data) {
+        return S3_AUTHORIZATION_TWICE;
+    }
+
+    s->headers[i].value = value;
+
+    if (s3_str_eq(name, token)) {
+        return S3_ACCESS_DENIED_TOKEN;
+    }
+
+    if (s3_str_eq(name, hash)) {
+        s->payload_hash = value;
+    }
+
+    if (s3_str_eq(name, date) && !s->auth.presigned) {
+        s->time = value;
+    }
+
+    return S3_OK;
+}
+
+
+/*
+ * The key with number 0 belongs to nobody: an unknown access key costs what
+ * a wrong signature does.
+ */
+
+static s3_error_t
+ngx_http_s3_abort_verify(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
+    ngx_http_s3_abort_identity_t *identity, ngx_http_s3_abort_signed_t *s)
+{
+    u_char                     *p, hex[S3_SHA256_HEX_LEN];
+    uint32_t                    number;
+    ngx_http_s3_abort_key_t    *key;
+    ngx_http_s3_abort_keys_t   *keys;
+
+    keys = identity->keys;
+    number = ngx_http_s3_abort_keys_find(keys, s->auth.access_key);
+
+    if (ngx_http_s3_abort_verifying_key(r, identity, number, s) != NGX_OK
+        || ngx_http_s3_abort_signature(r, ctx, s, hex) != NGX_OK)
+    {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "s3 abort: cannot verify a signature");
+        return S3_INTERNAL_ERROR;
+    }
+
+    if (CRYPTO_memcmp(hex, s->auth.signature.data, S3_SHA256_HEX_LEN) != 0
+        || number == 0)
+    {
+        return number ? S3_SIGNATURE_DOES_NOT_MATCH : S3_INVALID_ACCESS_KEY_ID;
+    }
+
+    /* the file may be replaced while the request lives */
+
+    key = &keys->keys[number];
+
+    p = ngx_pnalloc(r->pool, key->tenant_len + key->access_key_len);
+    if (p == NULL) {
+        return S3_INTERNAL_ERROR;
+    }
+
+    ctx->tenant.data = p;
+    ctx->tenant.len = key->tenant_len;
+    p = ngx_cpymem(p, keys->file.secret.start + key->tenant, key->tenant_len);
+
+    ctx->access_key.data = p;
+    ctx->access_key.len = key->access_key_len;
+    ngx_memcpy(p, keys->file.secret.start + key->access_key,
+               key->access_key_len);
+
+    return S3_OK;
+}
+
+
+/* the three stages, over what the client signed */
+
+static ngx_int_t
+ngx_http_s3_abort_signature(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_signed_t *s,
+    u_char hex[S3_SHA256_HEX_LEN])
+{
+    u_char                         *p;
+    size_t                          len;
+    s3_str_t                        canonical, to_sign;
+    s3_sigv4_request_t              req;
+    ngx_http_s3_abort_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
+
+    req.method.data = (u_char *) "DELETE";
+    req.method.len = sizeof("DELETE") - 1;
+    req.payload_hash = s->payload_hash;
+    req.headers = s->headers;
+    req.nheaders = s->nheaders;
+
+    req.uri.len = s3_uri_recoded_len(ctx->asked.path, S3_URI_PATH);
+    req.query.len = s3_authorization_query_len(ctx->asked.query);
+
+    len = s3_sigv4_canonical_request_len(&req);
+
+    p = ngx_pnalloc(r->pool, req.uri.len + req.query.len + len
+                             + s3_sigv4_string_to_sign_len(s->auth.scope));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    req.uri.data = p;
+    p = s3_uri_recode(p, ctx->asked.path, S3_URI_PATH);
+
+    req.query.data = p;
+    p = s3_authorization_query(p, ctx->asked.query);
+    req.query.len = p - req.query.data;
+
+    canonical.data = p;
+    p = s3_sigv4_canonical_request(p, &req);
+    canonical.len = p - canonical.data;
+
+    to_sign.data = p;
+    to_sign.len = s3_sigv4_string_to_sign_len(s->auth.scope);
+
+    if (s3_sigv4_string_to_sign(&smcf->sigv4, p, s->time, s->auth.scope,
+                                canonical)
+        != 0
+        || s3_sigv4_signature(&smcf->sigv4, &smcf->verifying, to_sign, hex)
+           != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* region and service are those of the gateway here, the date is checked */
+
+static ngx_int_t
+ngx_http_s3_abort_verifying_key(ngx_http_request_t *r,
+    ngx_http_s3_abort_identity_t *identity, uint32_t number,
+    ngx_http_s3_abort_signed_t *s)
+{
+    s3_str_t                        secret;
+    ngx_http_s3_abort_key_t        *key;
+    ngx_http_s3_abort_keys_t       *keys;
+    ngx_http_s3_abort_cached_t     *cached;
+    ngx_http_s3_abort_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
+
+    keys = identity->keys;
+
+    cached = (ngx_http_s3_abort_cached_t *) identity->cache.start
+             + number % NGX_HTTP_S3_ABORT_CACHED;
+
+    if (cached->generation != (uint32_t) keys->file.generation
+        || cached->number != number
+        || ngx_memcmp(cached->date, s->auth.date.data, S3_SIGV4_DATE_LEN) != 0)
+    {
+        key = &keys->keys[number];
+
+        secret.data = keys->file.secret.start + key->secret;
+        secret.len = key->secret_len;
+
+        cached->generation = 0;
+
+        if (s3_sigv4_signing_key(&smcf->sigv4, cached->key, secret,
+                                 s->auth.date, s->auth.region,
+                                 s->auth.service)
+            != 0)
+        {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(cached->date, s->auth.date.data, S3_SIGV4_DATE_LEN);
+        cached->number = number;
+        cached->generation = (uint32_t) keys->file.generation;
+    }
+
+    if (s3_sigv4_key_prepare(&smcf->sigv4, &smcf->verifying, cached->key)
+        != 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static uint32_t
+ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
+    s3_str_t access_key)
+{
+    uint32_t                  i;
+    s3_str_t                  s;
+    ngx_http_s3_abort_key_t  *key;
+
+    for (i = ngx_http_s3_abort_keys_hash(access_key) & keys->mask;
+         keys->table[i];
+         i = (i + 1) & keys->mask)
+    {
+        key = &keys->keys[keys->table[i]];
+
+        s.data = keys->file.secret.start + key->access_key;
+        s.len = key->access_key_len;
+
+        if (s3_str_eq(s, access_key)) {
+            return keys->table[i];
+        }
+    }
+
+    return 0;
+}
+
+
+static uint32_t
+ngx_http_s3_abort_keys_hash(s3_str_t access_key)
+{
+    return ngx_murmur_hash2(access_key.data, access_key.len);
+}
+
+
+static const char *
+ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
+    ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line)
+{
+    size_t                       n, size;
+    s3_str_t                     text, rest;
+    const char                  *message;
+    s3_key_t                     rc;
+    s3_tenant_key_t              key;
+    ngx_http_s3_abort_keys_t     keys, *old;
+
+    old = file->data;
+
+    text.data = secret->start;
+    text.len = len;
+
+    /* length pass */
+
+    rest = text;
+    *line = 0;
+
+    for (n = 0; /* void */ ; n++) {
+        rc = s3_credentials_next_key(&key, &rest, line, &message);
+
+        if (rc == S3_KEY_ERROR) {
+            return message;
+        }
+
+        if (rc == S3_KEY_END) {
+            break;
+        }
+    }
+
+    for (size = 4; size < 2 * n; size *= 2) { /* void */ }
+
+    keys = *old;
+    keys.mask = size - 1;
+
+    ngx_memzero(&keys.index, sizeof(ngx_http_s3_abort_secret_t));
+
+    if (ngx_http_s3_abort_secret_alloc(&keys.index,
+                                    size * sizeof(uint32_t)
+                                    + (n + 1)
+                                      * sizeof(ngx_http_s3_abort_key_t),
+                                    ngx_cycle->log)
+        != NGX_OK)
+    {
+        *line = 0;
+        return "does not fit into memory";
+    }
+
+    keys.keys = (ngx_http_s3_abort_key_t *) keys.index.start;
+    keys.table = (uint32_t *) (keys.keys + n + 1);
+
+    keys.file.secret = *secret;
+    keys.nkeys = 0;
+
+    message = ngx_http_s3_abort_keys_index(&keys, text, line);
+
+    if (message) {
+        ngx_http_s3_abort_secret_free(&keys.index);
+        return message;
+    }
+
+    ngx_http_s3_abort_secret_free(&old->index);
+
+    old->index = keys.index;
+    old->keys = keys.keys;
+    old->nkeys = keys.nkeys;
+    old->table = keys.table;
+    old->mask = keys.mask;
+
+    return NULL;
+}
+
+
+static const char *
+ngx_http_s3_abort_keys_index(ngx_http_s3_abort_keys_t *keys, s3_str_t text,
+    unsigned *line)
+{
+    uint32_t                  i;
+    s3_str_t                  rest;
+    const char               *message;
+    s3_tenant_key_t           k;
+    ngx_http_s3_abort_key_t  *key;
+
+    rest = text;
+    *line = 0;
+
+    while (s3_credentials_next_key(&k, &rest, line, &message)
+           == S3_KEY_NEXT)
+    {
+        if (ngx_http_s3_abort_keys_find(keys, k.access_key)) {
+            return "duplicate access key";
+        }
+
+        key = &keys->keys[++keys->nkeys];
+
+        key->tenant = k.tenant.data - text.data;
+        key->tenant_len = k.tenant.len;
+        key->access_key = k.access_key.data - text.data;
+        key->access_key_len = k.access_key.len;
+        key->secret = k.secret.data - text.data;
+        key->secret_len = k.secret.len;
+
+        for (i = ngx_http_s3_abort_keys_hash(k.access_key) & keys->mask;
+             keys->table[i];
+             i = (i + 1) & keys->mask)
+        {
+            /* void */
+        }
+
+        keys->table[i] = keys->nkeys;
+    }
+
+    return NULL;
+}
+
+
+char *
+ngx_http_s3_abort_identity(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_abort_loc_conf_t *slcf = conf;
+
+    ngx_int_t                      rc;
+    ngx_str_t                     *value;
+    ngx_http_s3_abort_identity_t  *identity;
+
+    if (slcf->identity != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    identity = ngx_pcalloc(cf->pool, sizeof(ngx_http_s3_abort_identity_t));
+    if (identity == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_strcmp(value[1].data, "sigv4") == 0) {
+        identity->type = NGX_HTTP_S3_ABORT_SIGV4;
+        rc = ngx_http_s3_abort_identity_sigv4(cf, identity);
+
+    } else if (ngx_strcmp(value[1].data, "certificate") == 0) {
+        identity->type = NGX_HTTP_S3_ABORT_CERTIFICATE;
+        rc = ngx_http_s3_abort_identity_variable(cf, identity);
+
+    } else if (ngx_strcmp(value[1].data, "trusted") == 0) {
+        identity->type = NGX_HTTP_S3_ABORT_TRUSTED;
+        rc = ngx_http_s3_abort_identity_variable(cf, identity);
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid identity \"%V\", it must be \"sigv4\", "
+                           "\"certificate\" or \"trusted\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    slcf->identity = identity;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_identity_variable(ngx_conf_t *cf,
+    ngx_http_s3_abort_identity_t *identity)
+{
+    ngx_str_t         *value, name;
+    static ngx_str_t   verify = ngx_string("ssl_client_verify");
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts != 3 || value[2].len < 2 || value[2].data[0] != '$') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"s3_abort_identity %V\" needs one variable",
+                           &value[1]);
+        return NGX_ERROR;
+    }
+
+    name.data = value[2].data + 1;
+    name.len = value[2].len - 1;
+
+    identity->variable = ngx_http_get_variable_index(cf, &name);
+
+    if (identity->variable == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (identity->type == NGX_HTTP_S3_ABORT_CERTIFICATE) {
+        identity->verify = ngx_http_get_variable_index(cf, &verify);
+
+        if (identity->verify == NGX_ERROR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_identity_sigv4(ngx_conf_t *cf,
+    ngx_http_s3_abort_identity_t *identity)
+{
+    ngx_str_t            *value, s, path;
+    ngx_int_t             refresh;
+    ngx_uint_t            i;
+    ngx_pool_cleanup_t   *cln;
+
+    value = cf->args->elts;
+
+    ngx_str_null(&path);
+    refresh = 0;
+    identity->skew = 900;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+
+        if (ngx_strncmp(value[i].data, "keys=", 5) == 0 && path.len == 0) {
+            path.data = value[i].data + 5;
+            path.len = value[i].len - 5;
+
+            if (path.len) {
+                continue;
+            }
+
+        } else if (ngx_strncmp(value[i].data, "refresh=", 8) == 0) {
+            s.data = value[i].data + 8;
+            s.len = value[i].len - 8;
+
+            refresh = ngx_parse_time(&s, 0);
+
+            if (refresh != NGX_ERROR && refresh != 0) {
+                continue;
+            }
+
+        } else if (ngx_strncmp(value[i].data, "region=", 7) == 0) {
+            identity->region.data = value[i].data + 7;
+            identity->region.len = value[i].len - 7;
+
+            if (identity->region.len) {
+                continue;
+            }
+
+        } else if (ngx_strncmp(value[i].data, "skew=", 5) == 0) {
+            s.data = value[i].data + 5;
+            s.len = value[i].len - 5;
+
+            identity->skew = ngx_parse_time(&s, 1);
+
+            if (identity->skew != (time_t) NGX_ERROR) {
+                continue;
+            }
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\"", &value[i]);
+        return NGX_ERROR;
+    }
+
+    if (path.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"s3_abort_identity sigv4\" needs \"keys=\"");
+        return NGX_ERROR;
+    }
+
+    identity->keys = ngx_http_s3_abort_keys_add(cf, &path, refresh);
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+
+    if (identity->keys == NULL || cln == NULL
+        || ngx_http_s3_abort_secret_alloc(&identity->cache,
+                                          NGX_HTTP_S3_ABORT_CACHED
+                                          * sizeof(ngx_http_s3_abort_cached_t),
+                                          cf->log)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_s3_abort_secret_cleanup;
+    cln->data = &identity->cache;
+
+    return NGX_OK;
+}
+
+
+/* locations with one keys file have one copy of it */
+
+static ngx_http_s3_abort_keys_t *
+ngx_http_s3_abort_keys_add(ngx_conf_t *cf, ngx_str_t *path,
+    ngx_msec_t refresh)
+{
+    ngx_uint_t                       i;
+    ngx_pool_cleanup_t              *cln;
+    ngx_http_s3_abort_file_t       **file;
+    ngx_http_s3_abort_keys_t        *keys;
+    ngx_http_s3_abort_main_conf_t   *smcf;
+
+    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
+        return NULL;
+    }
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_abort_module);
+
+    file = smcf->files.elts;
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+
+        if (file[i]->load == ngx_http_s3_abort_keys_load
+            && file[i]->path.len == path->len
+            && ngx_strncmp(file[i]->path.data, path->data, path->len) == 0)
+        {
+            if (refresh && (file[i]->refresh == 0
+                            || file[i]->refresh > refresh))
+            {
+                file[i]->refresh = refresh;
+            }
+
+            return file[i]->data;
+        }
+    }
+
+    keys = ngx_pcalloc(cf->pool, sizeof(ngx_http_s3_abort_keys_t));
+    if (keys == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_s3_abort_keys_cleanup;
+    cln->data = keys;
+
+    keys->file.path = *path;
+    keys->file.refresh = refresh;
+    keys->file.max_size = NGX_HTTP_S3_ABORT_KEYS_MAX_SIZE;
+    keys->file.load = ngx_http_s3_abort_keys_load;
+    keys->file.data = keys;
+
+    if (ngx_http_s3_abort_file_add(cf, &keys->file) != NGX_OK) {
+        return NULL;
+    }
+
+    return keys;
+}
+
+
+static void
+ngx_http_s3_abort_keys_cleanup(void *data)
+{
+    ngx_http_s3_abort_keys_t  *keys = data;
+
+    ngx_http_s3_abort_secret_free(&keys->index);
+}
+
+
+static void
+ngx_http_s3_abort_secret_cleanup(void *data)
+{
+    ngx_http_s3_abort_secret_free(data);
+}

@@ -1,0 +1,335 @@
+
+/*
+ * A balancer around the one of the url's upstream {}: an endpoint sends only
+ * over connections that it verified itself.  nginx's keepalive pool matches
+ * by address, and TLS sessions are kept by peer, whoever opened them.
+ */
+
+
+#include "ngx_http_s3_abort.h"
+
+
+typedef struct {
+    ngx_http_request_t                *request;
+    ngx_http_s3_abort_ctx_t           *ctx;
+
+    void                              *data;
+    ngx_event_get_peer_pt              get;
+    ngx_event_free_peer_pt             free;
+    ngx_event_notify_peer_pt           notify;
+} ngx_http_s3_abort_peer_t;
+
+
+static ngx_int_t ngx_http_s3_abort_get_peer(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_s3_abort_free_peer(ngx_peer_connection_t *pc,
+    void *data, ngx_uint_t state);
+static void ngx_http_s3_abort_notify_peer(ngx_peer_connection_t *pc,
+    void *data, ngx_uint_t type);
+static ngx_uint_t ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
+    ngx_connection_t *c);
+static void ngx_http_s3_abort_close(ngx_connection_t *c);
+
+#if (NGX_HTTP_SSL)
+static ngx_int_t ngx_http_s3_abort_set_name(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+static ngx_int_t ngx_http_s3_abort_set_session(ngx_peer_connection_t *pc,
+    void *data);
+static void ngx_http_s3_abort_save_session(ngx_peer_connection_t *pc,
+    void *data);
+static ngx_http_s3_abort_session_t *ngx_http_s3_abort_find_session(
+    ngx_http_s3_abort_endpoint_t *ep, ngx_peer_connection_t *pc);
+#endif
+
+
+ngx_int_t
+ngx_http_s3_abort_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_http_upstream_t           *u;
+    ngx_http_s3_abort_ctx_t       *ctx;
+    ngx_http_s3_abort_peer_t      *peer;
+    ngx_http_s3_abort_endpoint_t  *ep;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    ep = ctx->endpoint;
+    u = r->upstream;
+
+    peer = ngx_palloc(r->pool, sizeof(ngx_http_s3_abort_peer_t));
+    if (peer == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ep->servers->peer.init(r, ep->servers) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    peer->request = r;
+    peer->ctx = ctx;
+
+    peer->data = u->peer.data;
+    peer->get = u->peer.get;
+    peer->free = u->peer.free;
+
+    u->peer.data = peer;
+    u->peer.get = ngx_http_s3_abort_get_peer;
+    u->peer.free = ngx_http_s3_abort_free_peer;
+
+    if (u->peer.notify) {
+        peer->notify = u->peer.notify;
+        u->peer.notify = ngx_http_s3_abort_notify_peer;
+    }
+
+#if (NGX_HTTP_SSL)
+
+    u->peer.set_session = ngx_http_s3_abort_set_session;
+    u->peer.save_session = ngx_http_s3_abort_save_session;
+
+    if (ngx_http_s3_abort_set_name(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+#endif
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_get_peer(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_s3_abort_peer_t *peer = data;
+
+    ngx_int_t          rc;
+    ngx_connection_t  *c;
+
+    rc = peer->get(pc, peer->data);
+
+    if (rc != NGX_DONE) {
+        return rc;
+    }
+
+    c = pc->connection;
+
+    if (ngx_http_s3_abort_is_ours(peer, c)) {
+        return NGX_DONE;
+    }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, pc->log, 0,
+                   "s3 abort does not use cached connection %p", c);
+
+    /* to the same peer, but over a connection of our own */
+
+    ngx_http_s3_abort_close(c);
+
+    pc->connection = NULL;
+    pc->cached = 0;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_s3_abort_free_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t state)
+{
+    ngx_http_s3_abort_peer_t *peer = data;
+
+    /* a storage that asks for less load is not a failed one */
+
+    if ((state & NGX_PEER_FAILED)
+        && (peer->ctx->status.code == NGX_HTTP_TOO_MANY_REQUESTS
+            || peer->ctx->status.code == NGX_HTTP_SERVICE_UNAVAILABLE))
+    {
+        state = NGX_PEER_NEXT;
+    }
+
+    peer->free(pc, peer->data, state);
+
+    if (peer->ctx->resign && pc->tries == 0) {
+        pc->tries = 1;
+    }
+}
+
+
+static void
+ngx_http_s3_abort_notify_peer(ngx_peer_connection_t *pc, void *data,
+    ngx_uint_t type)
+{
+    ngx_http_s3_abort_peer_t *peer = data;
+
+    peer->notify(pc, peer->data, type);
+}
+
+
+/*
+ * A cached connection is used if it was made with the endpoint's own SSL
+ * context, hence verified, if its certificate has the name that is wanted
+ * now, and if no earlier attempt failed: that was a stale one perhaps.
+ */
+
+static ngx_uint_t
+ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
+    ngx_connection_t *c)
+{
+    ngx_http_s3_abort_endpoint_t  *ep;
+
+    ep = peer->ctx->endpoint;
+
+    if (peer->ctx->unanswered) {
+        return 0;
+    }
+
+#if (NGX_HTTP_SSL)
+
+    if (ep->upstream.ssl == NULL) {
+        return c->ssl == NULL;
+    }
+
+    if (c->ssl == NULL || c->ssl->session_ctx != ep->upstream.ssl->ctx) {
+        return 0;
+    }
+
+    if (ep->ssl_verify && ep->name_per_bucket) {
+        return ngx_ssl_check_host(c, &peer->request->upstream->ssl_name)
+               == NGX_OK;
+    }
+
+#endif
+
+    return 1;
+}
+
+
+static void
+ngx_http_s3_abort_close(ngx_connection_t *c)
+{
+#if (NGX_HTTP_SSL)
+
+    if (c->ssl) {
+        c->ssl->no_wait_shutdown = 1;
+        c->ssl->no_send_shutdown = 1;
+
+        (void) ngx_ssl_shutdown(c);
+    }
+
+#endif
+
+    if (c->pool) {
+        ngx_destroy_pool(c->pool);
+        c->pool = NULL;
+    }
+
+    ngx_close_connection(c);
+}
+
+
+#if (NGX_HTTP_SSL)
+
+/* the name that is sent as SNI and verified */
+
+static ngx_int_t
+ngx_http_s3_abort_set_name(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx)
+{
+    u_char                        *p;
+    ngx_str_t                     *name;
+    ngx_http_s3_abort_endpoint_t  *ep;
+
+    ep = ctx->endpoint;
+    name = &r->upstream->ssl_name;
+
+    *name = ep->ssl_name;
+
+    if (ep->name_per_bucket) {
+        p = ngx_pnalloc(r->pool, ctx->bucket.len + 1 + ep->ssl_name.len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        name->data = p;
+
+        p = s3_put(p, ctx->bucket);
+        *p++ = '.';
+        p = s3_put(p, ngx_http_s3_abort_pure(ep->ssl_name));
+
+        name->len = p - name->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_set_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_s3_abort_peer_t *peer = data;
+
+    ngx_http_s3_abort_session_t  *session;
+
+    session = ngx_http_s3_abort_find_session(peer->ctx->endpoint, pc);
+
+    if (session == NULL || session->session == NULL) {
+        return NGX_OK;
+    }
+
+    return ngx_ssl_set_session(pc->connection, session->session);
+}
+
+
+static void
+ngx_http_s3_abort_save_session(ngx_peer_connection_t *pc, void *data)
+{
+    ngx_http_s3_abort_peer_t *peer = data;
+
+    ngx_ssl_session_t             *ssl_session;
+    ngx_http_s3_abort_session_t   *session;
+    ngx_http_s3_abort_endpoint_t  *ep;
+
+    ep = peer->ctx->endpoint;
+
+    ssl_session = ngx_ssl_get_session(pc->connection);
+
+    if (ssl_session == NULL) {
+        return;
+    }
+
+    session = ngx_http_s3_abort_find_session(ep, pc);
+
+    if (session == NULL) {
+        session = &ep->sessions[ep->nsessions++
+                                % NGX_HTTP_S3_ABORT_SESSIONS];
+
+        session->socklen = pc->socklen;
+        ngx_memcpy(&session->sockaddr, pc->sockaddr, pc->socklen);
+    }
+
+    if (session->session) {
+        ngx_ssl_free_session(session->session);
+    }
+
+    session->session = ssl_session;
+}
+
+
+static ngx_http_s3_abort_session_t *
+ngx_http_s3_abort_find_session(ngx_http_s3_abort_endpoint_t *ep,
+    ngx_peer_connection_t *pc)
+{
+    ngx_uint_t                    i;
+    ngx_http_s3_abort_session_t  *session;
+
+    for (i = 0; i < NGX_HTTP_S3_ABORT_SESSIONS; i++) {
+        session = &ep->sessions[i];
+
+        if (session->socklen == pc->socklen && pc->socklen
+            && ngx_memcmp(&session->sockaddr, pc->sockaddr, pc->socklen) == 0)
+        {
+            return session;
+        }
+    }
+
+    return NULL;
+}
+
+#endif

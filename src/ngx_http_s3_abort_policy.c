@@ -1,0 +1,623 @@
+
+/*
+ * The s3_abort_policy block: reads rules, and hands requests to the pure
+ * evaluator.
+ */
+
+
+#include "ngx_http_s3_abort.h"
+
+
+typedef struct {
+    ngx_http_s3_abort_policy_t  *policy;
+    ngx_array_t                  rules;           /* of s3_rule_t */
+    s3_str_t                    *file;            /* the current one's name */
+} ngx_http_s3_abort_policy_ctx_t;
+
+
+typedef struct {
+    ngx_http_request_t          *request;
+    ngx_http_s3_abort_policy_t  *policy;
+    ngx_str_t                   *values;
+} ngx_http_s3_abort_values_t;
+
+
+static char *ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_s3_abort_condition(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_t *policy, s3_rule_t *rule, ngx_str_t *value);
+static ngx_int_t ngx_http_s3_abort_glob(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_t *policy, s3_condition_t *c, ngx_str_t *pattern);
+static ngx_int_t ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule,
+    s3_condition_t *c, ngx_str_t *pattern);
+static ngx_int_t ngx_http_s3_abort_age(ngx_conf_t *cf, s3_condition_t *c,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_s3_abort_if(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_t *policy, s3_condition_t *c, ngx_str_t *value);
+static ngx_int_t ngx_http_s3_abort_policy_variable(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_t *policy, s3_str_t name, uint32_t *index);
+static ngx_int_t ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_t *policy);
+static s3_str_t ngx_http_s3_abort_value(void *data, uint32_t index);
+static void ngx_http_s3_abort_policy_cleanup(void *data);
+static void ngx_http_s3_abort_regex_cleanup(void *data);
+
+
+static const struct {
+    ngx_str_t              name;
+    s3_condition_type_t    type;
+    s3_subject_t           subject;
+} ngx_http_s3_abort_conditions[] = {
+    { ngx_string("tenant="), S3_CONDITION_GLOB, S3_SUBJECT_TENANT },
+    { ngx_string("tenant~"), S3_CONDITION_REGEX, S3_SUBJECT_TENANT },
+    { ngx_string("endpoint="), S3_CONDITION_GLOB, S3_SUBJECT_ENDPOINT },
+    { ngx_string("bucket="), S3_CONDITION_GLOB, S3_SUBJECT_BUCKET },
+    { ngx_string("bucket~"), S3_CONDITION_REGEX, S3_SUBJECT_BUCKET },
+    { ngx_string("key="), S3_CONDITION_GLOB, S3_SUBJECT_KEY },
+    { ngx_string("key~"), S3_CONDITION_REGEX, S3_SUBJECT_KEY },
+    { ngx_string("upload_id="), S3_CONDITION_GLOB, S3_SUBJECT_UPLOAD_ID },
+    { ngx_string("upload_id~"), S3_CONDITION_REGEX, S3_SUBJECT_UPLOAD_ID },
+    { ngx_string("older_than="), S3_CONDITION_OLDER, 0 },
+    { ngx_string("younger_than="), S3_CONDITION_YOUNGER, 0 },
+    { ngx_string("if="), S3_CONDITION_IF, 0 },
+    { ngx_null_string, 0, 0 }
+};
+
+#define NGX_HTTP_S3_ABORT_NCONDITIONS                                        \
+    (sizeof(ngx_http_s3_abort_conditions)                                    \
+     / sizeof(ngx_http_s3_abort_conditions[0]) - 1)
+
+#define NGX_HTTP_S3_ABORT_MAX_PATTERN  4096
+
+
+char *
+ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_abort_main_conf_t *smcf = conf;
+
+    char                            *rv;
+    void                            *buf;
+    ngx_str_t                       *value;
+    ngx_conf_t                       save;
+    ngx_http_s3_abort_policy_t      *policy, **policyp;
+    ngx_http_s3_abort_policy_ctx_t   ctx;
+
+    value = cf->args->elts;
+
+    if (ngx_http_s3_abort_policy_find(&smcf->policies, &value[1])) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate s3_abort_policy \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    policy = ngx_pcalloc(cf->pool, sizeof(ngx_http_s3_abort_policy_t));
+    if (policy == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    policy->name = value[1];
+
+    policyp = ngx_array_push(&smcf->policies);
+    if (policyp == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *policyp = policy;
+
+    if (ngx_array_init(&policy->variables, cf->pool, 2, sizeof(ngx_int_t))
+        != NGX_OK
+        || ngx_array_init(&ctx.rules, cf->pool, 16, sizeof(s3_rule_t))
+           != NGX_OK
+        || ngx_http_s3_abort_policy_matching(cf, policy) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    ctx.policy = policy;
+    ctx.file = NULL;
+
+    save = *cf;
+    cf->handler = ngx_http_s3_abort_policy_line;
+    cf->handler_conf = (char *) &ctx;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    policy->rules.rules = ctx.rules.elts;
+    policy->rules.nrules = ctx.rules.nelts;
+
+    buf = ngx_palloc(cf->pool, s3_policy_index_size(&policy->rules));
+    if (buf == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    s3_policy_index(&policy->rules, buf);
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_http_s3_abort_policy_t *
+ngx_http_s3_abort_policy_find(ngx_array_t *policies, ngx_str_t *name)
+{
+    ngx_uint_t                    i;
+    ngx_http_s3_abort_policy_t  **policy;
+
+    policy = policies->elts;
+
+    for (i = 0; i < policies->nelts; i++) {
+        if (policy[i]->name.len == name->len
+            && ngx_strncmp(policy[i]->name.data, name->data, name->len) == 0)
+        {
+            return policy[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* NGX_OK: allowed, NGX_DECLINED: denied, NGX_ERROR */
+
+ngx_int_t
+ngx_http_s3_abort_decide(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
+    ngx_http_s3_abort_policy_t *policy, const s3_rule_t **rule)
+{
+    ngx_int_t                    rc;
+    ngx_time_t                  *tp;
+    s3_policy_request_t          req;
+    ngx_http_s3_abort_values_t   values;
+
+    values.request = r;
+    values.policy = policy;
+    values.values = ngx_pcalloc(r->pool, (policy->variables.nelts + 1)
+                                         * sizeof(ngx_str_t));
+    if (values.values == NULL) {
+        return NGX_ERROR;
+    }
+
+    tp = ngx_timeofday();
+
+    req.subjects[S3_SUBJECT_TENANT] = ngx_http_s3_abort_pure(ctx->tenant);
+    req.subjects[S3_SUBJECT_ENDPOINT] =
+                                ngx_http_s3_abort_pure(ctx->endpoint->name);
+    req.subjects[S3_SUBJECT_BUCKET] = ctx->bucket;
+    req.subjects[S3_SUBJECT_KEY] = ctx->key;
+    req.subjects[S3_SUBJECT_UPLOAD_ID] = ctx->asked.upload_id;
+    req.now = (int64_t) tp->sec * 1000 + tp->msec;
+    req.variable = ngx_http_s3_abort_value;
+    req.data = &values;
+    req.match_data = policy->match_data;
+    req.match_context = policy->match_context;
+    req.regex_errors = 0;
+
+    rc = s3_policy_decide(&policy->rules, &req, rule) ? NGX_OK : NGX_DECLINED;
+
+    if (req.regex_errors) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "s3_abort_policy \"%V\": a regular expression hit its "
+                      "match limit", &policy->name);
+    }
+
+    return rc;
+}
+
+
+static char *
+ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_abort_policy_ctx_t *ctx = conf;
+
+    ngx_str_t   *value;
+    s3_rule_t   *rule;
+    ngx_uint_t   i, deny;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[0].data, "include") == 0) {
+        if (cf->args->nelts != 2) {
+            return "invalid number of arguments in \"include\"";
+        }
+
+        return ngx_conf_include(cf, cmd, conf);
+    }
+
+    deny = (ngx_strcmp(value[0].data, "deny") == 0);
+
+    if (!deny && ngx_strcmp(value[0].data, "allow") != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unexpected \"%V\", expecting \"allow\", \"deny\" "
+                           "or \"include\"", &value[0]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (cf->args->nelts > NGX_HTTP_S3_ABORT_NCONDITIONS + 1) {
+        return "has too many conditions";
+    }
+
+    if (ctx->file == NULL
+        || ctx->file->len != cf->conf_file->file.name.len
+        || ngx_strncmp(ctx->file->data, cf->conf_file->file.name.data,
+                       ctx->file->len)
+           != 0)
+    {
+        ctx->file = ngx_palloc(cf->pool, sizeof(s3_str_t));
+        if (ctx->file == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *ctx->file = ngx_http_s3_abort_pure(cf->conf_file->file.name);
+    }
+
+    rule = ngx_array_push(&ctx->rules);
+    if (rule == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    rule->deny = deny;
+    rule->line = cf->conf_file->line;
+    rule->file = ctx->file;
+    rule->nconditions = 0;
+    rule->conditions = NULL;
+
+    if (cf->args->nelts > 1) {
+        rule->conditions = ngx_pcalloc(cf->pool, (cf->args->nelts - 1)
+                                                 * sizeof(s3_condition_t));
+        if (rule->conditions == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (ngx_http_s3_abort_condition(cf, ctx->policy, rule, &value[i])
+            != NGX_OK)
+        {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_condition(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_t *policy, s3_rule_t *rule, ngx_str_t *value)
+{
+    ngx_str_t        pattern;
+    ngx_uint_t       i, n;
+    s3_condition_t  *c;
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NCONDITIONS; n++) {
+        if (ngx_strncmp(value->data, ngx_http_s3_abort_conditions[n].name.data,
+                        ngx_http_s3_abort_conditions[n].name.len)
+            == 0)
+        {
+            break;
+        }
+    }
+
+    if (n == NGX_HTTP_S3_ABORT_NCONDITIONS) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid condition \"%V\"", value);
+        return NGX_ERROR;
+    }
+
+    pattern.data = value->data + ngx_http_s3_abort_conditions[n].name.len;
+    pattern.len = value->len - ngx_http_s3_abort_conditions[n].name.len;
+
+    if (pattern.len == 0 || pattern.len > NGX_HTTP_S3_ABORT_MAX_PATTERN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s value of condition \"%V\"",
+                           pattern.len ? "too long" : "empty",
+                           &ngx_http_s3_abort_conditions[n].name);
+        return NGX_ERROR;
+    }
+
+    c = &rule->conditions[rule->nconditions];
+
+    c->type = ngx_http_s3_abort_conditions[n].type;
+    c->subject = ngx_http_s3_abort_conditions[n].subject;
+
+    for (i = 0; i < rule->nconditions; i++) {
+
+        /* a literal was a glob */
+
+        if (rule->conditions[i].subject == c->subject
+            && (rule->conditions[i].type == c->type
+                || (rule->conditions[i].type == S3_CONDITION_LITERAL
+                    && c->type == S3_CONDITION_GLOB)))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate condition \"%V\"", value);
+            return NGX_ERROR;
+        }
+    }
+
+    rule->nconditions++;
+
+    switch (ngx_http_s3_abort_conditions[n].type) {
+
+    case S3_CONDITION_REGEX:
+        return ngx_http_s3_abort_regex(cf, rule, c, &pattern);
+
+    case S3_CONDITION_OLDER:
+    case S3_CONDITION_YOUNGER:
+        return ngx_http_s3_abort_age(cf, c, &pattern);
+
+    case S3_CONDITION_IF:
+        return ngx_http_s3_abort_if(cf, policy, c, &pattern);
+
+    default: /* S3_CONDITION_GLOB */
+        return ngx_http_s3_abort_glob(cf, policy, c, &pattern);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
+    s3_condition_t *c, ngx_str_t *pattern)
+{
+    int              i, n;
+    s3_str_t         text;
+    const char      *message;
+    s3_glob_part_t  *parts;
+
+    text = ngx_http_s3_abort_pure(*pattern);
+    message = NULL;
+
+    n = s3_glob_parse(NULL, text, &message);
+
+    if (n == -1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"", message,
+                           pattern);
+        return NGX_ERROR;
+    }
+
+    parts = ngx_palloc(cf->temp_pool, n * sizeof(s3_glob_part_t));
+    if (parts == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) s3_glob_parse(parts, text, &message);
+
+    if (n == 1 && parts[0].type == S3_GLOB_LITERAL) {
+        c->type = S3_CONDITION_LITERAL;
+        c->u.literal = parts[0].literal;
+
+        return NGX_OK;
+    }
+
+    c->nparts = n;
+    c->u.parts = ngx_palloc(cf->pool, n * sizeof(s3_glob_part_t));
+    if (c->u.parts == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(c->u.parts, parts, n * sizeof(s3_glob_part_t));
+
+    for (i = 0; i < n; i++) {
+        if (parts[i].type == S3_GLOB_VARIABLE
+            && ngx_http_s3_abort_policy_variable(cf, policy, parts[i].literal,
+                                                 &c->u.parts[i].variable)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule, s3_condition_t *c,
+    ngx_str_t *pattern)
+{
+    int                  n, err;
+    PCRE2_SIZE           offset;
+    PCRE2_UCHAR          text[256];
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->u.regex.code = pcre2_compile(pattern->data, pattern->len,
+                                    S3_REGEX_OPTIONS, &err, &offset, NULL);
+
+    if (c->u.regex.code == NULL) {
+        (void) pcre2_get_error_message(err, text, sizeof(text));
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "pcre2_compile() failed: %s in \"%V\" at %uz",
+                           text, pattern, (size_t) offset);
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_s3_abort_regex_cleanup;
+    cln->data = c->u.regex.code;
+
+    /* without JIT the same verdicts are made, within the same limits */
+
+    (void) pcre2_jit_compile(c->u.regex.code, PCRE2_JIT_COMPLETE);
+
+    n = pcre2_substring_number_from_name(c->u.regex.code,
+                                         (PCRE2_SPTR) "tenant");
+
+    if (n == PCRE2_ERROR_NOSUBSTRING) {
+        return NGX_OK;
+    }
+
+    if (n < 0 || n >= S3_REGEX_GROUPS_MAX || rule->deny) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "group \"tenant\" %s in \"%V\"",
+                           rule->deny ? "in a \"deny\"" : "must be a single "
+                           "one of the first 30 groups", pattern);
+        return NGX_ERROR;
+    }
+
+    c->u.regex.tenant = n;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_age(ngx_conf_t *cf, s3_condition_t *c, ngx_str_t *value)
+{
+    ngx_int_t  sec;
+
+    sec = ngx_parse_time(value, 1);
+
+    if (sec == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid time \"%V\"", value);
+        return NGX_ERROR;
+    }
+
+    c->u.msec = (int64_t) sec * 1000;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_if(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
+    s3_condition_t *c, ngx_str_t *value)
+{
+    s3_str_t  name;
+
+    if (value->len < 2 || value->data[0] != '$') {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"if=\" needs a variable, not \"%V\"", value);
+        return NGX_ERROR;
+    }
+
+    name.data = value->data + 1;
+    name.len = value->len - 1;
+
+    return ngx_http_s3_abort_policy_variable(cf, policy, name, &c->variable);
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_policy_variable(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_t *policy, s3_str_t name, uint32_t *index)
+{
+    ngx_int_t    n, *variable;
+    ngx_str_t    s;
+    ngx_uint_t   i;
+
+    s = ngx_http_s3_abort_str(name);
+
+    n = ngx_http_get_variable_index(cf, &s);
+
+    if (n == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    variable = policy->variables.elts;
+
+    for (i = 0; i < policy->variables.nelts; i++) {
+        if (variable[i] == n) {
+            *index = i;
+            return NGX_OK;
+        }
+    }
+
+    variable = ngx_array_push(&policy->variables);
+    if (variable == NULL) {
+        return NGX_ERROR;
+    }
+
+    *variable = n;
+    *index = i;
+
+    return NGX_OK;
+}
+
+
+/* PCRE2 by its own API: nginx's passes no match context, hence no limits */
+
+static ngx_int_t
+ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_t *policy)
+{
+    ngx_pool_cleanup_t  *cln;
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_ERROR;
+    }
+
+    cln->handler = ngx_http_s3_abort_policy_cleanup;
+    cln->data = policy;
+
+    policy->match_data = pcre2_match_data_create(S3_REGEX_GROUPS_MAX, NULL);
+    policy->match_context = pcre2_match_context_create(NULL);
+
+    if (policy->match_data == NULL || policy->match_context == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) pcre2_set_match_limit(policy->match_context,
+                                 S3_REGEX_MATCH_LIMIT);
+    (void) pcre2_set_depth_limit(policy->match_context,
+                                 S3_REGEX_DEPTH_LIMIT);
+    (void) pcre2_set_heap_limit(policy->match_context, S3_REGEX_HEAP_LIMIT);
+
+    return NGX_OK;
+}
+
+
+/* a variable is evaluated when a rule first wants it, and then not again */
+
+static s3_str_t
+ngx_http_s3_abort_value(void *data, uint32_t index)
+{
+    ngx_http_s3_abort_values_t *v = data;
+
+    ngx_int_t                  *variable;
+    ngx_str_t                  *value;
+    ngx_http_variable_value_t  *vv;
+
+    value = &v->values[index];
+
+    if (value->data == NULL) {
+        variable = v->policy->variables.elts;
+
+        value->data = (u_char *) "";
+
+        vv = ngx_http_get_flushed_variable(v->request, variable[index]);
+
+        if (vv && !vv->not_found && vv->len) {
+            value->data = vv->data;
+            value->len = vv->len;
+        }
+    }
+
+    return ngx_http_s3_abort_pure(*value);
+}
+
+
+static void
+ngx_http_s3_abort_policy_cleanup(void *data)
+{
+    ngx_http_s3_abort_policy_t  *policy = data;
+
+    pcre2_match_data_free(policy->match_data);
+    pcre2_match_context_free(policy->match_context);
+}
+
+
+static void
+ngx_http_s3_abort_regex_cleanup(void *data)
+{
+    pcre2_code_free(data);
+}

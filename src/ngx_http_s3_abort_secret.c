@@ -1,0 +1,70 @@
+
+/*
+ * Memory for secrets: a mapping of its own, which core dumps leave out and
+ * which is wiped before it is given back.
+ */
+
+
+#include "ngx_http_s3_abort.h"
+
+#include <sys/mman.h>
+
+
+ngx_int_t
+ngx_http_s3_abort_secret_alloc(ngx_http_s3_abort_secret_t *secret,
+    size_t size, ngx_log_t *log)
+{
+    void  *p;
+
+    size = ngx_align(size, ngx_pagesize);
+
+    p = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS,
+             -1, 0);
+
+    if (p == MAP_FAILED) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno, "mmap(%uz) failed", size);
+        return NGX_ERROR;
+    }
+
+    if (madvise(p, size, MADV_DONTDUMP) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, log, ngx_errno,
+                      "madvise(MADV_DONTDUMP) failed");
+        (void) munmap(p, size);
+
+        return NGX_ERROR;
+    }
+
+    secret->start = p;
+    secret->size = size;
+
+    ngx_http_s3_abort_secret_lock(secret);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_s3_abort_secret_free(ngx_http_s3_abort_secret_t *secret)
+{
+    if (secret->start == NULL) {
+        return;
+    }
+
+    ngx_explicit_memzero(secret->start, secret->size);
+
+    (void) munmap(secret->start, secret->size);
+
+    secret->start = NULL;
+    secret->size = 0;
+}
+
+
+/* keeps the memory out of swap, where the limits allow it; a fork unlocks */
+
+void
+ngx_http_s3_abort_secret_lock(ngx_http_s3_abort_secret_t *secret)
+{
+    if (secret->start) {
+        (void) mlock(secret->start, secret->size);
+    }
+}

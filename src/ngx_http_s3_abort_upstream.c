@@ -1,0 +1,686 @@
+
+/*
+ * An upstream handler of our own: sends what the sign room wrote, reads the
+ * storage's answer, and says what it means.  The answer to the client is the
+ * response room's.
+ */
+
+
+#include "ngx_http_s3_abort.h"
+
+
+static ngx_int_t ngx_http_s3_abort_create_request(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_reinit_request(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_process_status_line(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_process_header(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_process_header_line(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+static ngx_int_t ngx_http_s3_abort_header_done(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_process_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_process_chunked(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_conclude(ngx_http_request_t *r,
+    ngx_uint_t complete);
+static ngx_uint_t ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+static ngx_int_t ngx_http_s3_abort_in_time(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_invalid(ngx_http_request_t *r,
+    const char *what);
+static ngx_int_t ngx_http_s3_abort_input_filter_init(void *data);
+static ngx_int_t ngx_http_s3_abort_input_filter(void *data, ssize_t bytes);
+static void ngx_http_s3_abort_abort_request(ngx_http_request_t *r);
+static void ngx_http_s3_abort_finalize_request(ngx_http_request_t *r,
+    ngx_int_t rc);
+
+
+#define NGX_HTTP_S3_ABORT_MAX_INFORMATIONAL  8
+#define NGX_HTTP_S3_ABORT_MAX_RETRY_AFTER    300
+#define NGX_HTTP_S3_ABORT_MAX_REQUEST_ID     128
+
+
+ngx_int_t
+ngx_http_s3_abort_forward(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
+{
+    ngx_http_upstream_t           *u;
+    ngx_http_s3_abort_endpoint_t  *ep;
+
+    ep = ctx->endpoint;
+
+    if (ngx_http_upstream_create(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    u = r->upstream;
+
+    ngx_str_set(&u->schema, "http://");
+
+#if (NGX_HTTP_SSL)
+    u->ssl = (ep->upstream.ssl != NULL);
+
+    if (u->ssl) {
+        ngx_str_set(&u->schema, "https://");
+    }
+#endif
+
+    u->output.tag = (ngx_buf_tag_t) &ngx_http_s3_abort_module;
+
+    u->conf = &ep->upstream;
+
+    u->create_request = ngx_http_s3_abort_create_request;
+    u->reinit_request = ngx_http_s3_abort_reinit_request;
+    u->process_header = ngx_http_s3_abort_process_status_line;
+    u->abort_request = ngx_http_s3_abort_abort_request;
+    u->finalize_request = ngx_http_s3_abort_finalize_request;
+
+    u->input_filter_init = ngx_http_s3_abort_input_filter_init;
+    u->input_filter = ngx_http_s3_abort_input_filter;
+    u->input_filter_ctx = r;
+
+    ctx->forwarded = 1;
+    ctx->outcome = NGX_HTTP_S3_ABORT_FAILED;
+
+    /* no body was sent, if one was announced */
+
+    r->request_body_no_buffering = 0;
+    r->state = 0;
+
+    r->main->count++;
+
+    ngx_http_upstream_init(r);
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_create_request(ngx_http_request_t *r)
+{
+    ngx_chain_t              *cl;
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+
+    if (ngx_http_s3_abort_sign(r, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    cl = ngx_alloc_chain_link(r->pool);
+    if (cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    cl->buf = ctx->request;
+    cl->next = NULL;
+
+    r->upstream->request_bufs = cl;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "s3 abort signed for endpoint \"%V\", %uz bytes",
+                   &ctx->endpoint->name,
+                   (size_t) (ctx->request->last - ctx->request->pos));
+
+    return NGX_OK;
+}
+
+
+/* another attempt follows one that was sent: signed anew */
+
+static ngx_int_t
+ngx_http_s3_abort_reinit_request(ngx_http_request_t *r)
+{
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+
+    if (!ctx->answered
+        || ctx->status.code == NGX_HTTP_INTERNAL_SERVER_ERROR
+        || ctx->status.code == NGX_HTTP_BAD_GATEWAY
+        || ctx->status.code == NGX_HTTP_GATEWAY_TIME_OUT)
+    {
+        ctx->unanswered = 1;
+    }
+
+    ctx->error = S3_OK;
+    ctx->outcome = NGX_HTTP_S3_ABORT_FAILED;
+    ctx->answered = 0;
+    ctx->resign = 0;
+    ctx->informational = 0;
+
+    ngx_memzero(&ctx->status, sizeof(ngx_http_status_t));
+    ngx_str_null(&ctx->upstream_request_id);
+
+    r->upstream->process_header = ngx_http_s3_abort_process_status_line;
+    r->state = 0;
+
+    return ngx_http_s3_abort_create_request(r);
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_process_status_line(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_http_upstream_t      *u;
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    u = r->upstream;
+
+    rc = ngx_http_parse_status_line(r, &u->buffer, &ctx->status);
+
+    if (rc == NGX_AGAIN) {
+        return ngx_http_s3_abort_in_time(r);
+    }
+
+    if (rc == NGX_ERROR) {
+        return ngx_http_s3_abort_invalid(r, "no valid HTTP/1.x header");
+    }
+
+    if (ctx->status.code < NGX_HTTP_OK
+        && (ctx->status.code == NGX_HTTP_SWITCHING_PROTOCOLS
+            || ctx->status.code < NGX_HTTP_CONTINUE
+            || ctx->informational++ == NGX_HTTP_S3_ABORT_MAX_INFORMATIONAL))
+    {
+        return ngx_http_s3_abort_invalid(r, "unexpected 1xx status");
+    }
+
+    u->state->status = ctx->status.code;
+
+    u->headers_in.content_length_n = -1;
+    u->headers_in.chunked = 0;
+    u->headers_in.connection_close = (ctx->status.http_version < 1001);
+
+    ctx->retry_after = 0;
+
+    u->process_header = ngx_http_s3_abort_process_header;
+
+    return ngx_http_s3_abort_process_header(r);
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_process_header(ngx_http_request_t *r)
+{
+    ngx_int_t                 rc;
+    ngx_http_upstream_t      *u;
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    u = r->upstream;
+
+    for ( ;; ) {
+
+        rc = ngx_http_parse_header_line(r, &u->buffer, 1);
+
+        if (rc == NGX_OK) {
+
+            if (ngx_http_s3_abort_process_header_line(r, ctx) != NGX_OK) {
+                return ngx_http_s3_abort_invalid(r, "invalid header");
+            }
+
+            continue;
+        }
+
+        if (rc == NGX_HTTP_PARSE_HEADER_DONE) {
+            break;
+        }
+
+        if (rc == NGX_AGAIN) {
+            return ngx_http_s3_abort_in_time(r);
+        }
+
+        return ngx_http_s3_abort_invalid(r, "invalid header");
+    }
+
+    r->state = 0;
+
+    if (ctx->status.code < NGX_HTTP_OK) {
+
+        /* 1xx: the answer is yet to come */
+
+        ngx_memzero(&ctx->status, sizeof(ngx_http_status_t));
+
+        u->process_header = ngx_http_s3_abort_process_status_line;
+
+        return ngx_http_s3_abort_process_status_line(r);
+    }
+
+    return ngx_http_s3_abort_header_done(r);
+}
+
+
+/* most headers do not matter; two lengths, or a length and chunks, do */
+
+static ngx_int_t
+ngx_http_s3_abort_process_header_line(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx)
+{
+    off_t                 n;
+    ngx_int_t             seconds;
+    ngx_str_t             name, value;
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    name.len = r->header_name_end - r->header_name_start;
+    name.data = r->header_name_start;
+
+    value.len = r->header_end - r->header_start;
+    value.data = r->header_start;
+
+#define ngx_http_s3_abort_header_is(str)                                     \
+    (name.len == sizeof(str) - 1                                             \
+     && ngx_strncasecmp(name.data, (u_char *) (str), sizeof(str) - 1) == 0)
+
+    switch (name.data[0] | 0x20) {
+
+    case 'c':
+        if (ngx_http_s3_abort_header_is("content-length")) {
+            n = ngx_atoof(value.data, value.len);
+
+            if (n == NGX_ERROR || u->headers_in.content_length_n != -1
+                || u->headers_in.chunked)
+            {
+                return NGX_ERROR;
+            }
+
+            u->headers_in.content_length_n = n;
+
+        } else if (ngx_http_s3_abort_header_is("connection")
+                   && ngx_strlcasestrn(value.data, value.data + value.len,
+                                       (u_char *) "close", 5 - 1))
+        {
+            u->headers_in.connection_close = 1;
+        }
+
+        break;
+
+    case 't':
+        if (ngx_http_s3_abort_header_is("transfer-encoding")) {
+
+            if (value.len != 7
+                || ngx_strncasecmp(value.data, (u_char *) "chunked", 7) != 0
+                || u->headers_in.content_length_n != -1
+                || u->headers_in.chunked)
+            {
+                return NGX_ERROR;
+            }
+
+            u->headers_in.chunked = 1;
+        }
+
+        break;
+
+    case 'r':
+        if (ngx_http_s3_abort_header_is("retry-after")) {
+            seconds = ngx_atoi(value.data, value.len);
+
+            if (seconds > NGX_HTTP_S3_ABORT_MAX_RETRY_AFTER) {
+                seconds = NGX_HTTP_S3_ABORT_MAX_RETRY_AFTER;
+            }
+
+            ctx->retry_after = seconds > 0 ? seconds : 0;
+        }
+
+        break;
+
+    case 'x':
+        if (ngx_http_s3_abort_header_is("x-amz-request-id")
+            && value.len <= NGX_HTTP_S3_ABORT_MAX_REQUEST_ID)
+        {
+            ctx->upstream_request_id.data = ngx_pstrdup(r->pool, &value);
+
+            if (ctx->upstream_request_id.data) {
+                ctx->upstream_request_id.len = value.len;
+            }
+        }
+
+        break;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_header_done(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t      *u;
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    u = r->upstream;
+
+    ctx->body.data = u->buffer.pos;
+    ctx->body.len = 0;
+
+    if (ctx->status.code == NGX_HTTP_NO_CONTENT
+        || ctx->status.code == NGX_HTTP_NOT_MODIFIED)
+    {
+        return ngx_http_s3_abort_conclude(r, 1);
+    }
+
+    if (u->headers_in.chunked) {
+        ngx_memzero(&ctx->chunked, sizeof(ngx_http_chunked_t));
+
+        u->process_header = ngx_http_s3_abort_process_chunked;
+
+    } else if (u->headers_in.content_length_n == -1
+               || u->headers_in.content_length_n
+                  > u->buffer.end - u->buffer.pos)
+    {
+        /* too large, or ended by close: the status has to do */
+
+        return ngx_http_s3_abort_conclude(r, 0);
+
+    } else {
+        u->process_header = ngx_http_s3_abort_process_body;
+    }
+
+    return u->process_header(r);
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_process_body(ngx_http_request_t *r)
+{
+    ngx_buf_t                *b;
+    ngx_http_upstream_t      *u;
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    u = r->upstream;
+    b = &u->buffer;
+
+    if (b->last - b->pos < u->headers_in.content_length_n) {
+        return ngx_http_s3_abort_in_time(r);
+    }
+
+    ctx->body.len = u->headers_in.content_length_n;
+    b->pos += ctx->body.len;
+
+    return ngx_http_s3_abort_conclude(r, 1);
+}
+
+
+/* moves the chunks together, where the first one begins */
+
+static ngx_int_t
+ngx_http_s3_abort_process_chunked(ngx_http_request_t *r)
+{
+    size_t                    size;
+    ngx_int_t                 rc;
+    ngx_buf_t                *b;
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    b = &r->upstream->buffer;
+
+    for ( ;; ) {
+
+#if (nginx_version >= 1027002)
+        rc = ngx_http_parse_chunked(r, b, &ctx->chunked, 0);
+#else
+        rc = ngx_http_parse_chunked(r, b, &ctx->chunked);
+#endif
+
+        if (rc == NGX_DONE) {
+            return ngx_http_s3_abort_conclude(r, 1);
+        }
+
+        if (rc == NGX_ERROR) {
+            return ngx_http_s3_abort_invalid(r, "invalid chunked response");
+        }
+
+        if (rc == NGX_AGAIN) {
+            break;
+        }
+
+        /* rc == NGX_OK */
+
+        size = b->last - b->pos;
+
+        if (ctx->chunked.size < (off_t) size) {
+            size = (size_t) ctx->chunked.size;
+        }
+
+        ngx_memmove(ctx->body.data + ctx->body.len, b->pos, size);
+
+        ctx->body.len += size;
+        ctx->chunked.size -= size;
+        b->pos += size;
+
+        if (b->pos == b->last) {
+            break;
+        }
+    }
+
+    if (b->last == b->end) {
+        ctx->body.len = 0;
+        return ngx_http_s3_abort_conclude(r, 0);
+    }
+
+    return ngx_http_s3_abort_in_time(r);
+}
+
+
+/*
+ * The storage has answered: what it means, for the tenant, for the log, and
+ * for nginx, which may want to try the next server.
+ */
+
+static ngx_int_t
+ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
+{
+    ngx_str_t                 code;
+    s3_answer_t               answer;
+    ngx_http_upstream_t      *u;
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    static const ngx_http_s3_abort_outcome_e  outcomes[] = {
+        [S3_STORAGE_ABORTED] = NGX_HTTP_S3_ABORT_ABORTED,
+        [S3_STORAGE_GONE] = NGX_HTTP_S3_ABORT_GONE,
+        [S3_STORAGE_REFUSED] = NGX_HTTP_S3_ABORT_FAILED,
+        [S3_STORAGE_UNAUTHORIZED] = NGX_HTTP_S3_ABORT_FAILED,
+        [S3_STORAGE_BUSY] = NGX_HTTP_S3_ABORT_FAILED,
+        [S3_STORAGE_FAILED] = NGX_HTTP_S3_ABORT_FAILED
+    };
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    u = r->upstream;
+
+    /* what follows an answer, nobody asked for */
+
+    u->keepalive = complete && !u->headers_in.connection_close
+                   && u->buffer.pos == u->buffer.last;
+
+    code = ngx_http_s3_abort_str(
+                    s3_error_find_code(ngx_http_s3_abort_pure(ctx->body)));
+
+    answer = s3_error_from_storage(ctx->status.code,
+                                   ngx_http_s3_abort_pure(code));
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "s3 abort answered: %ui \"%V\" %d", ctx->status.code,
+                   &code, answer.verdict);
+
+    ctx->answered = 1;
+    ctx->error = answer.error;
+    ctx->outcome = outcomes[answer.verdict];
+
+    u->headers_in.status_n = ctx->status.code;
+
+    switch (answer.verdict) {
+
+    case S3_STORAGE_ABORTED:
+        u->headers_in.status_n = NGX_HTTP_NO_CONTENT;
+        break;
+
+    case S3_STORAGE_GONE:
+        if (ctx->unanswered) {
+            ctx->error = S3_OK;
+            ctx->outcome = NGX_HTTP_S3_ABORT_ASSUMED;
+            u->headers_in.status_n = NGX_HTTP_NO_CONTENT;
+        }
+
+        break;
+
+    case S3_STORAGE_UNAUTHORIZED:
+        if (ngx_http_s3_abort_try_newer(r, ctx)) {
+            break;
+        }
+
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "the storage refuses the credentials of "
+                      "s3_abort_endpoint \"%V\": %ui %V",
+                      &ctx->endpoint->name, ctx->status.code, &code);
+        break;
+
+    default:
+        break;
+    }
+
+    if (ctx->unanswered && ctx->outcome == NGX_HTTP_S3_ABORT_FAILED) {
+
+        /* an earlier attempt may have done it */
+
+        ctx->outcome = NGX_HTTP_S3_ABORT_UNKNOWN;
+    }
+
+    /* the body was read: nothing is left for the input filter */
+
+    u->buffer.pos = u->buffer.last;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Once, if the credentials were replaced since the request was signed.  nginx
+ * passes on to the next server what its configuration says: this request gets
+ * one of its own, in which 403 does so.
+ */
+
+static ngx_uint_t
+ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx)
+{
+    ngx_http_upstream_t              *u;
+    ngx_http_upstream_conf_t         *conf;
+    ngx_http_s3_abort_credentials_t  *credentials;
+
+    u = r->upstream;
+    credentials = ctx->endpoint->credentials;
+
+    if (ctx->generation == credentials->file.generation) {
+        ngx_http_s3_abort_file_check_soon(&credentials->file);
+        return 0;
+    }
+
+    if (ctx->resigned) {
+        return 0;
+    }
+
+    conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
+    if (conf == NULL) {
+        return 0;
+    }
+
+    *conf = *u->conf;
+
+    conf->next_upstream &= ~NGX_HTTP_UPSTREAM_FT_OFF;
+    conf->next_upstream |= NGX_HTTP_UPSTREAM_FT_HTTP_403;
+    conf->next_upstream_timeout = 0;
+
+    u->conf = conf;
+    u->peer.tries++;
+    u->headers_in.status_n = NGX_HTTP_FORBIDDEN;
+
+    ctx->resign = 1;
+    ctx->resigned = 1;
+
+    return 1;
+}
+
+
+/* a storage that drips its answer is cut off: NGX_AGAIN, or an error */
+
+static ngx_int_t
+ngx_http_s3_abort_in_time(ngx_http_request_t *r)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    if (ngx_current_msec - u->start_time
+        <= u->conf->connect_timeout + u->conf->send_timeout
+           + u->conf->read_timeout)
+    {
+        return NGX_AGAIN;
+    }
+
+    return ngx_http_s3_abort_invalid(r, "its response too slowly");
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_invalid(ngx_http_request_t *r, const char *what)
+{
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "upstream sent %s",
+                  what);
+
+    return NGX_HTTP_UPSTREAM_INVALID_HEADER;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_input_filter_init(void *data)
+{
+    ngx_http_request_t  *r = data;
+
+    r->upstream->length = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_input_filter(void *data, ssize_t bytes)
+{
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_s3_abort_abort_request(ngx_http_request_t *r)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "abort s3 abort request");
+}
+
+
+static void
+ngx_http_s3_abort_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
+{
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+
+    if (ctx->request) {
+        ngx_explicit_memzero(ctx->request->start,
+                             ctx->request->end - ctx->request->start);
+    }
+
+    ngx_http_s3_abort_secret_free(&ctx->secret);
+
+    if (ctx->answered) {
+        return;
+    }
+
+    if (ctx->unanswered || r->upstream->request_sent) {
+        ctx->outcome = NGX_HTTP_S3_ABORT_UNKNOWN;
+    }
+
+    if (rc >= NGX_HTTP_BAD_REQUEST) {
+        ctx->error = s3_error_from_status(rc);
+    }
+}

@@ -1,0 +1,203 @@
+
+/*
+ * Policy: a request is denied unless a rule allows it, and a matching deny
+ * always wins, whatever the order.
+ *
+ * A rule matches when all its conditions do.  A condition yields yes, no or
+ * unknown; a rule is "no" if one of its conditions is, else "unknown" if one
+ * is.  What is unknown satisfies a deny and never an allow.
+ */
+
+
+#ifndef _S3_POLICY_H_INCLUDED_
+#define _S3_POLICY_H_INCLUDED_
+
+
+#include <stdint.h>
+
+#define PCRE2_CODE_UNIT_WIDTH  8
+#include <pcre2.h>
+
+#include "s3_string.h"
+
+
+/*
+ * Globs: "*" is any run of bytes, "?" one byte, "\" takes the next byte
+ * literally, "$name" and "${name}" stand for a variable's literal value.
+ */
+
+typedef enum {
+    S3_GLOB_LITERAL,
+    S3_GLOB_VARIABLE,
+    S3_GLOB_BYTE,
+    S3_GLOB_RUN
+} s3_glob_type_t;
+
+typedef struct {
+    s3_str_t         literal;     /* or the variable's name */
+    s3_glob_type_t   type;
+    unsigned         variable;    /* an index of the caller's */
+} s3_glob_part_t;
+
+
+/*
+ * Splits "text" into parts, which point into it; runs of "*" are one part.
+ * With "parts" NULL it only counts.  Returns the number of parts, or -1 with
+ * *message set.  The caller sets the variables' indices.
+ */
+
+int s3_glob_parse(s3_glob_part_t *parts, s3_str_t text, const char **message);
+
+
+typedef enum {
+    S3_NO = 0,
+    S3_YES,
+    S3_UNKNOWN
+} s3_match_t;
+
+
+typedef enum {
+    S3_SUBJECT_TENANT = 0,
+    S3_SUBJECT_ENDPOINT,
+    S3_SUBJECT_BUCKET,
+    S3_SUBJECT_KEY,
+    S3_SUBJECT_UPLOAD_ID,
+
+    S3_NSUBJECTS
+} s3_subject_t;
+
+
+typedef enum {
+    S3_CONDITION_LITERAL,
+    S3_CONDITION_GLOB,
+    S3_CONDITION_REGEX,
+    S3_CONDITION_OLDER,
+    S3_CONDITION_YOUNGER,
+    S3_CONDITION_IF
+} s3_condition_type_t;
+
+
+typedef struct {
+    uint8_t        type;          /* s3_condition_type_t */
+    uint8_t        subject;       /* s3_subject_t; literal, glob, regex */
+    uint16_t       nparts;        /* glob */
+    uint32_t       variable;      /* if */
+    union {
+        s3_str_t          literal;
+        s3_glob_part_t   *parts;
+        struct {
+            pcre2_code   *code;
+            int           tenant; /* number of the group "tenant", or 0 */
+        } regex;
+        int64_t           msec;   /* older, younger */
+    } u;
+} s3_condition_t;
+
+
+typedef struct {
+    s3_condition_t   *conditions;
+    uint16_t          nconditions;
+    uint16_t          deny;
+    uint32_t          line;
+    const s3_str_t   *file;
+} s3_rule_t;
+
+
+/*
+ * Rules with a literal tenant are found by it in a hash table of
+ * table_size (a power of 2) slots; "others" are the rest.  Both lists hold
+ * rule numbers in ascending order.
+ */
+
+typedef struct {
+    s3_str_t     tenant;          /* data is NULL in a free slot */
+    uint32_t     first;
+    uint32_t     n;
+} s3_policy_slot_t;
+
+typedef struct {
+    s3_rule_t         *rules;
+    uint32_t           nrules;
+    uint32_t           table_size;
+    s3_policy_slot_t  *table;
+    uint32_t          *numbers;   /* of the rules, grouped by tenant */
+    uint32_t           nothers;
+    uint32_t          *others;
+} s3_policy_t;
+
+
+/*
+ * Indexes p->rules.  "buf", aligned for any type, has room for
+ * s3_policy_index_size() bytes.
+ */
+
+size_t s3_policy_index_size(const s3_policy_t *p);
+void s3_policy_index(s3_policy_t *p, void *buf);
+
+
+/* a match that needs more steps than this is "unknown", and after so many
+ * of them in one request every regular expression is */
+
+#define S3_REGEX_MATCH_LIMIT   50000
+#define S3_REGEX_DEPTH_LIMIT   5000
+#define S3_REGEX_HEAP_LIMIT    1024           /* kilobytes */
+#define S3_REGEX_ERRORS_MAX    3
+
+/* of the match data: the whole match and 30 groups */
+
+#define S3_REGEX_GROUPS_MAX    31
+
+#define S3_REGEX_OPTIONS                                                     \
+    (PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY               \
+     | PCRE2_NEVER_BACKSLASH_C | PCRE2_UTF)
+
+
+typedef struct {
+    s3_str_t               subjects[S3_NSUBJECTS];
+    int64_t                now;   /* Unix milliseconds */
+
+    /* the value of a variable; data is NULL where it is not known */
+    s3_str_t             (*variable)(void *data, uint32_t index);
+    void                  *data;
+
+    pcre2_match_data      *match_data;
+    pcre2_match_context   *match_context;
+
+    unsigned               regex_errors;      /* 0 at first */
+} s3_policy_request_t;
+
+
+s3_match_t s3_policy_condition(const s3_condition_t *c,
+    s3_policy_request_t *req);
+s3_match_t s3_policy_rule(const s3_rule_t *rule, s3_policy_request_t *req);
+
+
+/*
+ * Walks the rules that may concern a tenant, in their order: those that name
+ * it and those that name none.
+ */
+
+typedef struct {
+    const s3_policy_t  *policy;
+    const uint32_t     *tenant;
+    const uint32_t     *tenant_end;
+    const uint32_t     *other;
+    const uint32_t     *other_end;
+} s3_policy_walk_t;
+
+void s3_policy_walk(s3_policy_walk_t *w, const s3_policy_t *p,
+    s3_str_t tenant);
+const s3_rule_t *s3_policy_next(s3_policy_walk_t *w);
+
+
+/*
+ * Decides.  Returns 1 if the request is allowed, 0 if it is denied; *rule is
+ * the deciding one - the first deny that matches, else the first such allow -
+ * or NULL if none matched, which denies.
+ */
+
+int s3_policy_decide(const s3_policy_t *p, s3_policy_request_t *req,
+    const s3_rule_t **rule);
+
+
+#endif /* _S3_POLICY_H_INCLUDED_ */

@@ -1,0 +1,300 @@
+# TLS to the storage: verified by default, against the endpoint's host, which
+# is also the SNI; nothing is sent to who is not the storage.
+
+###############################################################################
+
+use v5.36;
+
+use Test::More;
+
+use lib 't/lib';
+use S3Abort;
+
+###############################################################################
+
+my $t = S3Abort->new();
+
+$t->certificate('ca', ca => 1);
+$t->certificate('other-ca', ca => 1);
+my $client = $t->certificate('gateway', issuer => 'ca', client => 1);
+
+my $good = $t->storage('good', host => 'storage.test', tls =>
+	$t->certificate('good', issuer => 'ca', san => ['storage.test']));
+
+my %same = (host => 'storage.test', keys => $good->{keys},
+	access_key => $good->{access_key});
+
+my $weak = 'DEFAULT@SECLEVEL=0';
+
+# storages that are not to be believed; others that are fine
+
+my %bad = (
+	expired => [issuer => 'ca', san => ['storage.test'], expired => 1],
+	future => [issuer => 'ca', san => ['storage.test'], future => 1],
+	self_signed => [san => ['storage.test']],
+	wrong_ca => [issuer => 'other-ca', san => ['storage.test']],
+	wrong_name => [issuer => 'ca', san => ['other.test']],
+	suffix => [issuer => 'ca', san => ['storage.test.evil', 'xstorage.test']],
+	only_cn => [issuer => 'ca', cn => 'storage.test'],
+	cn_besides => [issuer => 'ca', cn => 'storage.test',
+		san => ['other.test']],
+	address => [issuer => 'ca', san => ['127.0.0.1']],
+	wildcard => [issuer => 'ca', san => ['*.storage.test']],
+	client_only => [issuer => 'ca', san => ['storage.test'], client => 1],
+	revoked => [issuer => 'ca', san => ['storage.test']],
+);
+
+my %fine = (
+	asterisk => [issuer => 'ca', san => ['*.test']],
+	several => [issuer => 'ca', san => ['a.test', 'storage.test']],
+);
+
+for (sort keys %bad, keys %fine) {
+	$t->storage($_, %same, tls => $t->certificate("tls.$_",
+		@{$bad{$_} // $fine{$_}}));
+}
+
+my $crl = $t->crl('ca', 'tls.revoked');
+
+my $virtual = $t->storage('virtual', %same, addressing => 'virtual', tls =>
+	$t->certificate('virtual', issuer => 'ca', san => ['*.storage.test']));
+
+my $mutual = $t->storage('mutual', %same, tls => {
+	%{$t->certificate('mutual', issuer => 'ca', san => ['storage.test'])},
+	ca => $client->{issuer} });
+
+my $sha1 = $t->storage('sha1', %same, tls => {
+	%{$t->certificate('sha1', issuer => 'ca', san => ['storage.test'],
+	digest => 'sha1')}, ciphers => $weak });
+
+my $tls1 = $t->storage('tls1', %same, tls => {
+	%{$t->certificate('tls1', issuer => 'ca', san => ['storage.test'])},
+	versions => 'TLSv1', ciphers => $weak });
+
+my $tls12 = $t->storage('tls12', %same, tls => {
+	%{$t->certificate('tls12', issuer => 'ca', san => ['storage.test'])},
+	versions => 'TLSv1_2' });
+
+my $plain = $t->storage('plain', %same, on_connection => sub ($sock, $n) {
+	syswrite $sock, "HTTP/1.1 204 No Content\r\n\r\n";
+	sysread $sock, my $hello, 65536;
+});
+
+my $stall = $t->storage('stall', %same, on_connection => sub ($sock, $n) {
+	1 while sysread $sock, my $hello, 65536;
+});
+
+my $alert = $t->storage('alert', %same, on_connection => sub ($sock, $n) {
+	sysread $sock, my $hello, 65536;
+	syswrite $sock, "\x15\x03\x03\x00\x02\x02\x28";
+});
+
+# wrong certificates on the wire, and good ones, that a sibling talks to, too
+
+my @shared = map { my $version = $_;
+	map { my $s = $t->storage("shared_$_\_$version", %same, unchecked => 1,
+		answer => 200, tls => { %{$t->certificate("shared_$_\_$version",
+		issuer => $_ eq 'bad' ? 'other-ca' : 'ca',
+		san => ['storage.test'])}, versions => $version }); $s }
+		qw/ good bad / } qw/ TLSv1_2 TLSv1_3 /;
+
+###############################################################################
+
+my $endpoints = '';
+
+for (sort keys %{$t->{storages}}) {
+	my $more = $_ eq 'revoked' ? "ssl_crl $crl;"
+		: $_ eq 'virtual' ? 'addressing virtual;'
+		: $_ eq 'mutual' ? "ssl_certificate $client->{cert}; "
+			. "ssl_certificate_key $client->{key};"
+		: $_ eq 'stall' ? 'connect_timeout 500ms;' : '';
+	my $url = /^shared_/ ? $_ : "%%STORAGE_$_%%";
+
+	$endpoints .= "upstream $_ { server %%STORAGE_$_%%; keepalive 4; }\n"
+		if /^shared_/;
+	$endpoints .= <<"EOF";
+    s3_abort_endpoint $_ {
+        url          https://$url;
+        host         storage.test;
+        region       kr-standard;
+        credentials  %%TESTDIR%%/good.credentials;
+        ssl_trusted_certificate %%TESTDIR%%/ca.crt;
+        $more
+    }
+EOF
+}
+
+$t->run(<<"EOF");
+
+%%LOAD%%
+%%GLOBALS%%
+
+events { }
+
+http {
+    %%HTTP%%
+$endpoints
+
+    s3_abort_endpoint unverified {
+        url          https://%%STORAGE_self_signed%%;
+        host         storage.test;
+        region       kr-standard;
+        credentials  %%TESTDIR%%/good.credentials;
+        ssl_verify   off;
+    }
+
+    s3_abort_endpoint system_ca {
+        url          https://%%STORAGE_good%%;
+        host         storage.test;
+        region       kr-standard;
+        credentials  %%TESTDIR%%/good.credentials;
+    }
+
+    s3_abort_endpoint named {
+        url          https://%%STORAGE_wrong_name%%;
+        host         storage.test;
+        region       kr-standard;
+        credentials  %%TESTDIR%%/good.credentials;
+        ssl_trusted_certificate %%TESTDIR%%/ca.crt;
+        ssl_name     other.test;
+    }
+
+    s3_abort_endpoint no_certificate {
+        url          https://%%STORAGE_mutual%%;
+        host         storage.test;
+        region       kr-standard;
+        credentials  %%TESTDIR%%/good.credentials;
+        ssl_trusted_certificate %%TESTDIR%%/ca.crt;
+    }
+
+    s3_abort_endpoint to_plain_http {
+        url          http://%%STORAGE_good%%;
+        host         storage.test;
+        region       kr-standard;
+        credentials  %%TESTDIR%%/good.credentials;
+    }
+
+    s3_abort_policy all { allow; }
+    s3_abort_identity trusted \$http_x_tenant;
+
+    server {
+        listen 127.0.0.1:%%PORT%%;
+
+        location / {
+            s3_abort_pass \$http_x_endpoint policy=all;
+        }
+
+        # siblings that verify nothing, and keep what they opened
+
+        location /sibling/ {
+            rewrite ^ / break;
+            proxy_pass https://\$http_x_endpoint;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_ssl_session_reuse on;
+            proxy_ssl_server_name on;
+            proxy_ssl_name storage.test;
+        }
+    }
+}
+
+EOF
+
+###############################################################################
+
+sub ask($endpoint, $bucket = 'media') {
+	my $r = $t->abort("/$bucket/k?uploadId=A", 'X-Endpoint', $endpoint);
+	return "$r->{status} $r->{code}";
+}
+
+sub handshake($storage) {
+	my ($tls) = $storage->events('tls');
+	return $tls // {};
+}
+
+is(ask('good'), '204 ', 'verified');
+is(handshake($good)->{sni}, 'storage.test', 'F-25 SNI is the host');
+
+for (sort keys %fine) {
+	is(ask($_), '204 ', "verified: $_");
+}
+
+for (sort keys %bad) {
+	is(ask($_), '502 ServiceUnavailable', "F-23 $_");
+	is(join('', map { $_->{raw} } map { $t->{storages}{$_}->events($_) }
+		qw/ request partial /), '', "F-23 $_: no byte is sent") for $_;
+	is_deeply([$t->sent($_)], [], "F-23 $_: nothing sent");
+}
+
+is(ask('system_ca'), '502 ServiceUnavailable',
+	'F-23 the system\'s CAs do not know the test\'s');
+is_deeply([$t->sent('good')], [], 'F-23 nothing sent');
+
+is(ask('unverified'), '204 ', 'ssl_verify off');
+is(ask('named'), '204 ', 'ssl_name');
+is(handshake($t->{storages}{wrong_name})->{sni}, 'other.test', 'ssl_name: SNI');
+
+is(ask('virtual'), '204 ', 'addressing virtual');
+is(handshake($virtual)->{sni}, 'media.storage.test', 'addressing virtual: SNI');
+is(ask('virtual', 'a.b.c'), '502 ServiceUnavailable',
+	'addressing virtual: a bucket whose name the certificate does not cover');
+is(handshake($virtual)->{sni}, 'a.b.c.storage.test',
+	'addressing virtual: SNI of it');
+is_deeply([$t->sent('virtual')], [], 'addressing virtual: nothing sent');
+
+is(ask('mutual'), '204 ', 'ssl_certificate');
+is(handshake($mutual)->{client}, 'gateway', 'ssl_certificate: was sent');
+is(ask('no_certificate'), '502 ServiceUnavailable',
+	'a storage that wants a certificate');
+
+is(ask('sha1'), '502 ServiceUnavailable', 'F-23 SHA-1');
+is(ask('tls1'), '502 ServiceUnavailable', 'F-23 TLS 1.0');
+is(ask('tls12'), '204 ', 'TLS 1.2');
+is(ask('plain'), '502 ServiceUnavailable', 'F-09 plaintext on the TLS port');
+is(ask('alert'), '502 ServiceUnavailable', 'F-24 TLS alert');
+is(ask('stall'), '504 ServiceUnavailable', 'F-24 handshake that stalls');
+is(ask('to_plain_http'), '502 ServiceUnavailable',
+	'plain http to a TLS port: nonsense from it');
+
+###############################################################################
+#
+# F-25 J-07: a sibling with verification off shares the upstream
+
+for my $s (@shared) {
+	my $name = $s->{name};
+	my $good = $name =~ /good/;
+
+	for (1 .. 2) {
+		is($t->request("GET /sibling/ HTTP/1.1\r\nHost: gw.test\r\n"
+			. "X-Endpoint: $name\r\nConnection: close\r\n\r\n")
+			->{status}, 200, "J-07 $name: the sibling gets through");
+	}
+
+	my ($conn) = map { $_->{conn} } $s->sent();
+	ok(defined $conn, "J-07 $name: on a connection");
+	$s->answer(204);
+
+	for my $round (1 .. 3) {
+		is(ask($name), $good ? '204 ' : '502 ServiceUnavailable',
+			"J-07 $name: the abort ($round)");
+
+		my @aborts = grep { $_->{method} eq 'DELETE' } $s->sent();
+		is(scalar @aborts, $good ? 1 : 0, "J-07 $name: sent ($round)");
+		isnt($_->{conn}, $conn, "J-07 $name: not on the sibling's "
+			. "connection ($round)") for @aborts;
+
+		# a full handshake, unless on a connection of its own
+
+		is(handshake($s)->{reused} // 0, 0,
+			"J-07 $name: no session of the sibling's ($round)")
+			if $round == 1;
+
+		$s->answer(200);
+		$t->request("GET /sibling/ HTTP/1.1\r\nHost: gw.test\r\n"
+			. "X-Endpoint: $name\r\nConnection: close\r\n\r\n");
+		$conn = ($s->sent())[0]{conn};
+		$s->answer(204);
+	}
+}
+
+$t->done();
