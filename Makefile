@@ -20,7 +20,8 @@ PURE := $(wildcard src/s3_*.c)
 PURE_FLAGS := -std=c99 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Isrc
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
-UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,$(wildcard t/unit/*.c))
+UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
+	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
 FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c))
 
 .PHONY: all help run test check unit fuzz asan bench bench-instructions \
@@ -75,10 +76,17 @@ $(BUILD)/asan/nginx: $(SOURCES) tools/build-nginx
 		-fsanitize=address,undefined" "-fsanitize=address,undefined"
 
 
+define unit
+@mkdir -p $(dir $@)
+clang $(PURE_FLAGS) -O1 $(SANITIZE) -It/unit $< $(PURE) -o $@ \
+	-lcrypto -lpcre2-8
+endef
+
+$(BUILD)/unit/%: t/unit/test_%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)
+	$(unit)
+
 $(BUILD)/unit/%: t/unit/%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)
-	@mkdir -p $(dir $@)
-	clang $(PURE_FLAGS) -O1 $(SANITIZE) -It/unit $< $(PURE) -o $@ \
-		-lcrypto -lpcre2-8
+	$(unit)
 
 $(BUILD)/fuzz/%: t/fuzz/fuzz_%.c $(PURE) $(wildcard src/s3_*.h t/fuzz/*.h)
 	@mkdir -p $(dir $@)

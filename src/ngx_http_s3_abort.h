@@ -1,8 +1,9 @@
 
 /*
- * What the rooms of the nginx side share, in the order of a request: module,
- * request, identity, policy, endpoint, sign, upstream and peer, response,
- * variables; and below them file and secret.
+ * What the rooms of the nginx side share, in the order of a request:
+ * handler, request, identity and keys, policy, endpoint, sign, upstream and
+ * peer, response; beside them module (the directives), variables; below them
+ * file and secret.
  */
 
 
@@ -221,6 +222,22 @@ char *ngx_http_s3_abort_identity(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 
+/*
+ * keys: a keys file, found by path or read now; NULL on an error.  A key's
+ * number is 0 if there is no such key; number 0 can be prepared like others.
+ */
+
+ngx_http_s3_abort_keys_t *ngx_http_s3_abort_keys_add(ngx_conf_t *cf,
+    ngx_str_t *path, ngx_msec_t refresh);
+ngx_int_t ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
+    ngx_http_s3_abort_identity_t *identity);
+uint32_t ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
+    s3_str_t access_key);
+ngx_int_t ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
+    ngx_http_s3_abort_identity_t *identity, uint32_t number,
+    s3_authorization_t *auth);
+
+
 /* module */
 
 typedef struct {
@@ -272,6 +289,11 @@ typedef struct {
 } ngx_http_s3_abort_loc_conf_t;
 
 extern ngx_module_t  ngx_http_s3_abort_module;
+
+
+/* handler */
+
+ngx_int_t ngx_http_s3_abort_handler_init(ngx_conf_t *cf);
 
 
 /* request */
@@ -383,6 +405,12 @@ s3_error_t ngx_http_s3_abort_judge(ngx_http_request_t *r,
 
 u_char *ngx_http_s3_abort_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
+
+/* sets the tenant and the access key of the context */
+
+ngx_int_t ngx_http_s3_abort_keys_owner(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_keys_t *keys,
+    uint32_t number);
 
 /* the identity room's part of identify, the policy room's of judge */
 

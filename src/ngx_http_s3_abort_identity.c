@@ -10,46 +10,6 @@
 
 
 typedef struct {
-    uint32_t    tenant;               /* offsets in the text of the file */
-    uint32_t    access_key;
-    uint32_t    secret;
-    uint8_t     tenant_len;
-    uint8_t     access_key_len;
-    uint16_t    secret_len;
-} ngx_http_s3_abort_key_t;
-
-
-/*
- * The text of the file, its keys, and a hash table of 1-based numbers of
- * keys, all in the file's secret memory.
- */
-
-struct ngx_http_s3_abort_keys_s {
-    ngx_http_s3_abort_file_t    file;
-    ngx_http_s3_abort_secret_t  index;
-    ngx_http_s3_abort_key_t    *keys;
-    uint32_t                    nkeys;
-    uint32_t                   *table;
-    uint32_t                    mask;
-};
-
-
-/* signing keys of a day, direct-mapped by the number of the tenant's key */
-
-typedef struct {
-    u_char                      key[S3_SHA256_LEN];
-    u_char                      date[S3_SIGV4_DATE_LEN];
-    uint32_t                    number;
-    uint32_t                    generation;
-    uint32_t                    unused[4];
-} ngx_http_s3_abort_cached_t;
-
-#define NGX_HTTP_S3_ABORT_CACHED        1024
-
-#define NGX_HTTP_S3_ABORT_KEYS_MAX_SIZE (256 * 1024 * 1024)
-
-
-typedef struct {
     s3_authorization_t          auth;
     s3_str_t                    time;
     s3_str_t                    payload_hash;
@@ -76,26 +36,11 @@ static s3_error_t ngx_http_s3_abort_verify(ngx_http_request_t *r,
 static ngx_int_t ngx_http_s3_abort_signature(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_signed_t *s,
     u_char hex[S3_SHA256_HEX_LEN]);
-static ngx_int_t ngx_http_s3_abort_verifying_key(ngx_http_request_t *r,
-    ngx_http_s3_abort_identity_t *identity, uint32_t number,
-    ngx_http_s3_abort_signed_t *s);
-
-static uint32_t ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
-    s3_str_t access_key);
-static uint32_t ngx_http_s3_abort_keys_hash(s3_str_t access_key);
-static const char *ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
-    ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line);
-static const char *ngx_http_s3_abort_keys_index(
-    ngx_http_s3_abort_keys_t *keys, s3_str_t text, unsigned *line);
 
 static ngx_int_t ngx_http_s3_abort_identity_variable(ngx_conf_t *cf,
     ngx_http_s3_abort_identity_t *identity);
 static ngx_int_t ngx_http_s3_abort_identity_sigv4(ngx_conf_t *cf,
     ngx_http_s3_abort_identity_t *identity);
-static ngx_http_s3_abort_keys_t *ngx_http_s3_abort_keys_add(ngx_conf_t *cf,
-    ngx_str_t *path, ngx_msec_t refresh);
-static void ngx_http_s3_abort_keys_cleanup(void *data);
-static void ngx_http_s3_abort_secret_cleanup(void *data);
 
 
 static const s3_str_t  ngx_http_s3_abort_service = s3_string("s3");
@@ -388,15 +333,12 @@ static s3_error_t
 ngx_http_s3_abort_verify(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     ngx_http_s3_abort_identity_t *identity, ngx_http_s3_abort_signed_t *s)
 {
-    u_char                     *p, hex[S3_SHA256_HEX_LEN];
-    uint32_t                    number;
-    ngx_http_s3_abort_key_t    *key;
-    ngx_http_s3_abort_keys_t   *keys;
+    u_char      hex[S3_SHA256_HEX_LEN];
+    uint32_t    number;
 
-    keys = identity->keys;
-    number = ngx_http_s3_abort_keys_find(keys, s->auth.access_key);
+    number = ngx_http_s3_abort_keys_find(identity->keys, s->auth.access_key);
 
-    if (ngx_http_s3_abort_verifying_key(r, identity, number, s) != NGX_OK
+    if (ngx_http_s3_abort_keys_prepare(r, identity, number, &s->auth) != NGX_OK
         || ngx_http_s3_abort_signature(r, ctx, s, hex) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
@@ -410,25 +352,8 @@ ngx_http_s3_abort_verify(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
         return number ? S3_SIGNATURE_DOES_NOT_MATCH : S3_INVALID_ACCESS_KEY_ID;
     }
 
-    /* the file may be replaced while the request lives */
-
-    key = &keys->keys[number];
-
-    p = ngx_pnalloc(r->pool, key->tenant_len + key->access_key_len);
-    if (p == NULL) {
-        return S3_INTERNAL_ERROR;
-    }
-
-    ctx->tenant.data = p;
-    ctx->tenant.len = key->tenant_len;
-    p = ngx_cpymem(p, keys->file.secret.start + key->tenant, key->tenant_len);
-
-    ctx->access_key.data = p;
-    ctx->access_key.len = key->access_key_len;
-    ngx_memcpy(p, keys->file.secret.start + key->access_key,
-               key->access_key_len);
-
-    return S3_OK;
+    return ngx_http_s3_abort_keys_owner(r, ctx, identity->keys, number)
+           == NGX_OK ? S3_OK : S3_INTERNAL_ERROR;
 }
 
 
@@ -488,212 +413,6 @@ ngx_http_s3_abort_signature(ngx_http_request_t *r,
     }
 
     return NGX_OK;
-}
-
-
-/* region and service are those of the gateway here, the date is checked */
-
-static ngx_int_t
-ngx_http_s3_abort_verifying_key(ngx_http_request_t *r,
-    ngx_http_s3_abort_identity_t *identity, uint32_t number,
-    ngx_http_s3_abort_signed_t *s)
-{
-    s3_str_t                        secret;
-    ngx_http_s3_abort_key_t        *key;
-    ngx_http_s3_abort_keys_t       *keys;
-    ngx_http_s3_abort_cached_t     *cached;
-    ngx_http_s3_abort_main_conf_t  *smcf;
-
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
-
-    keys = identity->keys;
-
-    cached = (ngx_http_s3_abort_cached_t *) identity->cache.start
-             + number % NGX_HTTP_S3_ABORT_CACHED;
-
-    if (cached->generation != (uint32_t) keys->file.generation
-        || cached->number != number
-        || ngx_memcmp(cached->date, s->auth.date.data, S3_SIGV4_DATE_LEN) != 0)
-    {
-        key = &keys->keys[number];
-
-        secret.data = keys->file.secret.start + key->secret;
-        secret.len = key->secret_len;
-
-        cached->generation = 0;
-
-        if (s3_sigv4_signing_key(&smcf->sigv4, cached->key, secret,
-                                 s->auth.date, s->auth.region,
-                                 s->auth.service)
-            != 0)
-        {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(cached->date, s->auth.date.data, S3_SIGV4_DATE_LEN);
-        cached->number = number;
-        cached->generation = (uint32_t) keys->file.generation;
-    }
-
-    if (s3_sigv4_key_prepare(&smcf->sigv4, &smcf->verifying, cached->key)
-        != 0)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-static uint32_t
-ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
-    s3_str_t access_key)
-{
-    uint32_t                  i;
-    s3_str_t                  s;
-    ngx_http_s3_abort_key_t  *key;
-
-    for (i = ngx_http_s3_abort_keys_hash(access_key) & keys->mask;
-         keys->table[i];
-         i = (i + 1) & keys->mask)
-    {
-        key = &keys->keys[keys->table[i]];
-
-        s.data = keys->file.secret.start + key->access_key;
-        s.len = key->access_key_len;
-
-        if (s3_str_eq(s, access_key)) {
-            return keys->table[i];
-        }
-    }
-
-    return 0;
-}
-
-
-static uint32_t
-ngx_http_s3_abort_keys_hash(s3_str_t access_key)
-{
-    return ngx_murmur_hash2(access_key.data, access_key.len);
-}
-
-
-static const char *
-ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
-    ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line)
-{
-    size_t                       n, size;
-    s3_str_t                     text, rest;
-    const char                  *message;
-    s3_key_t                     rc;
-    s3_tenant_key_t              key;
-    ngx_http_s3_abort_keys_t     keys, *old;
-
-    old = file->data;
-
-    text.data = secret->start;
-    text.len = len;
-
-    /* length pass */
-
-    rest = text;
-    *line = 0;
-
-    for (n = 0; /* void */ ; n++) {
-        rc = s3_credentials_next_key(&key, &rest, line, &message);
-
-        if (rc == S3_KEY_ERROR) {
-            return message;
-        }
-
-        if (rc == S3_KEY_END) {
-            break;
-        }
-    }
-
-    for (size = 4; size < 2 * n; size *= 2) { /* void */ }
-
-    keys = *old;
-    keys.mask = size - 1;
-
-    ngx_memzero(&keys.index, sizeof(ngx_http_s3_abort_secret_t));
-
-    if (ngx_http_s3_abort_secret_alloc(&keys.index,
-                                    size * sizeof(uint32_t)
-                                    + (n + 1)
-                                      * sizeof(ngx_http_s3_abort_key_t),
-                                    ngx_cycle->log)
-        != NGX_OK)
-    {
-        *line = 0;
-        return "does not fit into memory";
-    }
-
-    keys.keys = (ngx_http_s3_abort_key_t *) keys.index.start;
-    keys.table = (uint32_t *) (keys.keys + n + 1);
-
-    keys.file.secret = *secret;
-    keys.nkeys = 0;
-
-    message = ngx_http_s3_abort_keys_index(&keys, text, line);
-
-    if (message) {
-        ngx_http_s3_abort_secret_free(&keys.index);
-        return message;
-    }
-
-    ngx_http_s3_abort_secret_free(&old->index);
-
-    old->index = keys.index;
-    old->keys = keys.keys;
-    old->nkeys = keys.nkeys;
-    old->table = keys.table;
-    old->mask = keys.mask;
-
-    return NULL;
-}
-
-
-static const char *
-ngx_http_s3_abort_keys_index(ngx_http_s3_abort_keys_t *keys, s3_str_t text,
-    unsigned *line)
-{
-    uint32_t                  i;
-    s3_str_t                  rest;
-    const char               *message;
-    s3_tenant_key_t           k;
-    ngx_http_s3_abort_key_t  *key;
-
-    rest = text;
-    *line = 0;
-
-    while (s3_credentials_next_key(&k, &rest, line, &message)
-           == S3_KEY_NEXT)
-    {
-        if (ngx_http_s3_abort_keys_find(keys, k.access_key)) {
-            return "duplicate access key";
-        }
-
-        key = &keys->keys[++keys->nkeys];
-
-        key->tenant = k.tenant.data - text.data;
-        key->tenant_len = k.tenant.len;
-        key->access_key = k.access_key.data - text.data;
-        key->access_key_len = k.access_key.len;
-        key->secret = k.secret.data - text.data;
-        key->secret_len = k.secret.len;
-
-        for (i = ngx_http_s3_abort_keys_hash(k.access_key) & keys->mask;
-             keys->table[i];
-             i = (i + 1) & keys->mask)
-        {
-            /* void */
-        }
-
-        keys->table[i] = keys->nkeys;
-    }
-
-    return NULL;
 }
 
 
@@ -790,7 +509,6 @@ ngx_http_s3_abort_identity_sigv4(ngx_conf_t *cf,
     ngx_str_t            *value, s, path;
     ngx_int_t             refresh;
     ngx_uint_t            i;
-    ngx_pool_cleanup_t   *cln;
 
     value = cf->args->elts;
 
@@ -850,99 +568,9 @@ ngx_http_s3_abort_identity_sigv4(ngx_conf_t *cf,
 
     identity->keys = ngx_http_s3_abort_keys_add(cf, &path, refresh);
 
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-
-    if (identity->keys == NULL || cln == NULL
-        || ngx_http_s3_abort_secret_alloc(&identity->cache,
-                                          NGX_HTTP_S3_ABORT_CACHED
-                                          * sizeof(ngx_http_s3_abort_cached_t),
-                                          cf->log)
-           != NGX_OK)
-    {
+    if (identity->keys == NULL) {
         return NGX_ERROR;
     }
 
-    cln->handler = ngx_http_s3_abort_secret_cleanup;
-    cln->data = &identity->cache;
-
-    return NGX_OK;
-}
-
-
-/* locations with one keys file have one copy of it */
-
-static ngx_http_s3_abort_keys_t *
-ngx_http_s3_abort_keys_add(ngx_conf_t *cf, ngx_str_t *path,
-    ngx_msec_t refresh)
-{
-    ngx_uint_t                       i;
-    ngx_pool_cleanup_t              *cln;
-    ngx_http_s3_abort_file_t       **file;
-    ngx_http_s3_abort_keys_t        *keys;
-    ngx_http_s3_abort_main_conf_t   *smcf;
-
-    if (ngx_conf_full_name(cf->cycle, path, 1) != NGX_OK) {
-        return NULL;
-    }
-
-    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_abort_module);
-
-    file = smcf->files.elts;
-
-    for (i = 0; i < smcf->files.nelts; i++) {
-
-        if (file[i]->load == ngx_http_s3_abort_keys_load
-            && file[i]->path.len == path->len
-            && ngx_strncmp(file[i]->path.data, path->data, path->len) == 0)
-        {
-            if (refresh && (file[i]->refresh == 0
-                            || file[i]->refresh > refresh))
-            {
-                file[i]->refresh = refresh;
-            }
-
-            return file[i]->data;
-        }
-    }
-
-    keys = ngx_pcalloc(cf->pool, sizeof(ngx_http_s3_abort_keys_t));
-    if (keys == NULL) {
-        return NULL;
-    }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    cln->handler = ngx_http_s3_abort_keys_cleanup;
-    cln->data = keys;
-
-    keys->file.path = *path;
-    keys->file.refresh = refresh;
-    keys->file.max_size = NGX_HTTP_S3_ABORT_KEYS_MAX_SIZE;
-    keys->file.load = ngx_http_s3_abort_keys_load;
-    keys->file.data = keys;
-
-    if (ngx_http_s3_abort_file_add(cf, &keys->file) != NGX_OK) {
-        return NULL;
-    }
-
-    return keys;
-}
-
-
-static void
-ngx_http_s3_abort_keys_cleanup(void *data)
-{
-    ngx_http_s3_abort_keys_t  *keys = data;
-
-    ngx_http_s3_abort_secret_free(&keys->index);
-}
-
-
-static void
-ngx_http_s3_abort_secret_cleanup(void *data)
-{
-    ngx_http_s3_abort_secret_free(data);
+    return ngx_http_s3_abort_keys_cache(cf, identity);
 }

@@ -26,13 +26,13 @@ static char *ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_http_s3_abort_condition(ngx_conf_t *cf,
     ngx_http_s3_abort_policy_t *policy, s3_rule_t *rule, ngx_str_t *value);
-static ngx_int_t ngx_http_s3_abort_glob(ngx_conf_t *cf,
+static const char *ngx_http_s3_abort_glob(ngx_conf_t *cf,
     ngx_http_s3_abort_policy_t *policy, s3_condition_t *c, ngx_str_t *pattern);
-static ngx_int_t ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule,
+static const char *ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule,
     s3_condition_t *c, ngx_str_t *pattern);
-static ngx_int_t ngx_http_s3_abort_age(ngx_conf_t *cf, s3_condition_t *c,
+static const char *ngx_http_s3_abort_age(s3_condition_t *c,
     ngx_str_t *value);
-static ngx_int_t ngx_http_s3_abort_if(ngx_conf_t *cf,
+static const char *ngx_http_s3_abort_if(ngx_conf_t *cf,
     ngx_http_s3_abort_policy_t *policy, s3_condition_t *c, ngx_str_t *value);
 static ngx_int_t ngx_http_s3_abort_policy_variable(ngx_conf_t *cf,
     ngx_http_s3_abort_policy_t *policy, s3_str_t name, uint32_t *index);
@@ -291,6 +291,7 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
 {
     ngx_str_t        pattern;
     ngx_uint_t       i, n;
+    const char      *message;
     s3_condition_t  *c;
 
     for (n = 0; n < NGX_HTTP_S3_ABORT_NCONDITIONS; n++) {
@@ -326,12 +327,12 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
 
     for (i = 0; i < rule->nconditions; i++) {
 
-        /* a literal was a glob */
+        /* a literal was a glob, and a subject has either that or a regex */
 
-        if (rule->conditions[i].subject == c->subject
-            && (rule->conditions[i].type == c->type
-                || (rule->conditions[i].type == S3_CONDITION_LITERAL
-                    && c->type == S3_CONDITION_GLOB)))
+        if (c->type <= S3_CONDITION_REGEX
+            ? (rule->conditions[i].type <= S3_CONDITION_REGEX
+               && rule->conditions[i].subject == c->subject)
+            : rule->conditions[i].type == c->type)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "duplicate condition \"%V\"", value);
@@ -344,29 +345,41 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
     switch (ngx_http_s3_abort_conditions[n].type) {
 
     case S3_CONDITION_REGEX:
-        return ngx_http_s3_abort_regex(cf, rule, c, &pattern);
+        message = ngx_http_s3_abort_regex(cf, rule, c, &pattern);
+        break;
 
     case S3_CONDITION_OLDER:
     case S3_CONDITION_YOUNGER:
-        return ngx_http_s3_abort_age(cf, c, &pattern);
+        message = ngx_http_s3_abort_age(c, &pattern);
+        break;
 
     case S3_CONDITION_IF:
-        return ngx_http_s3_abort_if(cf, policy, c, &pattern);
+        message = ngx_http_s3_abort_if(cf, policy, c, &pattern);
+        break;
 
     default: /* S3_CONDITION_GLOB */
-        return ngx_http_s3_abort_glob(cf, policy, c, &pattern);
+        message = ngx_http_s3_abort_glob(cf, policy, c, &pattern);
+        break;
     }
+
+    if (message) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid condition \"%V\": %s", value, message);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
-static ngx_int_t
+static const char *
 ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
     s3_condition_t *c, ngx_str_t *pattern)
 {
     int              i, n;
     s3_str_t         text;
     const char      *message;
-    s3_glob_part_t  *parts;
+    s3_glob_part_t   part, *parts;
 
     text = ngx_http_s3_abort_pure(*pattern);
     message = NULL;
@@ -374,71 +387,66 @@ ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
     n = s3_glob_parse(NULL, text, &message);
 
     if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"", message,
-                           pattern);
-        return NGX_ERROR;
+        return message;
     }
 
-    parts = ngx_palloc(cf->temp_pool, n * sizeof(s3_glob_part_t));
+    /* most are literal, and need no parts */
+
+    if (n == 1) {
+        (void) s3_glob_parse(&part, text, &message);
+
+        if (part.type == S3_GLOB_LITERAL) {
+            c->type = S3_CONDITION_LITERAL;
+            c->u.literal = part.literal;
+
+            return NULL;
+        }
+    }
+
+    parts = ngx_palloc(cf->pool, n * sizeof(s3_glob_part_t));
     if (parts == NULL) {
-        return NGX_ERROR;
+        return "no memory";
     }
 
     (void) s3_glob_parse(parts, text, &message);
 
-    if (n == 1 && parts[0].type == S3_GLOB_LITERAL) {
-        c->type = S3_CONDITION_LITERAL;
-        c->u.literal = parts[0].literal;
-
-        return NGX_OK;
-    }
-
     c->nparts = n;
-    c->u.parts = ngx_palloc(cf->pool, n * sizeof(s3_glob_part_t));
-    if (c->u.parts == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(c->u.parts, parts, n * sizeof(s3_glob_part_t));
+    c->u.parts = parts;
 
     for (i = 0; i < n; i++) {
         if (parts[i].type == S3_GLOB_VARIABLE
             && ngx_http_s3_abort_policy_variable(cf, policy, parts[i].literal,
-                                                 &c->u.parts[i].variable)
+                                                 &parts[i].variable)
                != NGX_OK)
         {
-            return NGX_ERROR;
+            return "variable";
         }
     }
 
-    return NGX_OK;
+    return NULL;
 }
 
 
-static ngx_int_t
+static const char *
 ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule, s3_condition_t *c,
     ngx_str_t *pattern)
 {
     int                  n, err;
     PCRE2_SIZE           offset;
-    PCRE2_UCHAR          text[256];
     ngx_pool_cleanup_t  *cln;
+    static PCRE2_UCHAR   message[256];
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
     if (cln == NULL) {
-        return NGX_ERROR;
+        return "no memory";
     }
 
     c->u.regex.code = pcre2_compile(pattern->data, pattern->len,
                                     S3_REGEX_OPTIONS, &err, &offset, NULL);
 
     if (c->u.regex.code == NULL) {
-        (void) pcre2_get_error_message(err, text, sizeof(text));
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "pcre2_compile() failed: %s in \"%V\" at %uz",
-                           text, pattern, (size_t) offset);
-        return NGX_ERROR;
+        (void) pcre2_get_error_message(err, message, sizeof(message));
+        return (const char *) message;
     }
 
     cln->handler = ngx_http_s3_abort_regex_cleanup;
@@ -452,57 +460,61 @@ ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule, s3_condition_t *c,
                                          (PCRE2_SPTR) "tenant");
 
     if (n == PCRE2_ERROR_NOSUBSTRING) {
-        return NGX_OK;
+        return NULL;
     }
 
-    if (n < 0 || n >= S3_REGEX_GROUPS_MAX || rule->deny) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "group \"tenant\" %s in \"%V\"",
-                           rule->deny ? "in a \"deny\"" : "must be a single "
-                           "one of the first 30 groups", pattern);
-        return NGX_ERROR;
+    if (rule->deny) {
+        return "group \"tenant\" in a deny";
+    }
+
+    if (n < 0 || n >= S3_REGEX_GROUPS_MAX) {
+        return "group \"tenant\" must be one of the first 30";
     }
 
     c->u.regex.tenant = n;
 
-    return NGX_OK;
+    return NULL;
 }
 
 
-static ngx_int_t
-ngx_http_s3_abort_age(ngx_conf_t *cf, s3_condition_t *c, ngx_str_t *value)
+static const char *
+ngx_http_s3_abort_age(s3_condition_t *c, ngx_str_t *value)
 {
     ngx_int_t  sec;
 
     sec = ngx_parse_time(value, 1);
 
     if (sec == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid time \"%V\"", value);
-        return NGX_ERROR;
+        return "not a time";
     }
 
     c->u.msec = (int64_t) sec * 1000;
 
-    return NGX_OK;
+    return NULL;
 }
 
 
-static ngx_int_t
+static const char *
 ngx_http_s3_abort_if(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
     s3_condition_t *c, ngx_str_t *value)
 {
-    s3_str_t  name;
+    int              n;
+    const char      *message;
+    s3_glob_part_t   part;
 
-    if (value->len < 2 || value->data[0] != '$') {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"if=\" needs a variable, not \"%V\"", value);
-        return NGX_ERROR;
+    n = s3_glob_parse(NULL, ngx_http_s3_abort_pure(*value), &message);
+
+    if (n == 1) {
+        (void) s3_glob_parse(&part, ngx_http_s3_abort_pure(*value), &message);
+
+        if (part.type == S3_GLOB_VARIABLE) {
+            return ngx_http_s3_abort_policy_variable(cf, policy, part.literal,
+                                                     &c->variable)
+                   == NGX_OK ? NULL : "variable";
+        }
     }
 
-    name.data = value->data + 1;
-    name.len = value->len - 1;
-
-    return ngx_http_s3_abort_policy_variable(cf, policy, name, &c->variable);
+    return "not a variable";
 }
 
 
@@ -592,11 +604,15 @@ ngx_http_s3_abort_value(void *data, uint32_t index)
     if (value->data == NULL) {
         variable = v->policy->variables.elts;
 
-        value->data = (u_char *) "";
-
         vv = ngx_http_get_flushed_variable(v->request, variable[index]);
 
-        if (vv && !vv->not_found && vv->len) {
+        if (vv == NULL) {
+            return ngx_http_s3_abort_pure(*value);
+        }
+
+        value->data = (u_char *) "";
+
+        if (!vv->not_found && vv->len) {
             value->data = vv->data;
             value->len = vv->len;
         }

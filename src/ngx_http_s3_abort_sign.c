@@ -50,6 +50,7 @@ static u_char *ngx_http_s3_abort_put_scope(u_char *p,
 ngx_http_s3_abort_literal(method, "DELETE");
 ngx_http_s3_abort_literal(query, "uploadId=");
 ngx_http_s3_abort_literal(version, " HTTP/1.1\r\n");
+ngx_http_s3_abort_literal(host, "Host");
 ngx_http_s3_abort_literal(empty_hash, S3_SHA256_OF_EMPTY);
 ngx_http_s3_abort_literal(authorization,
     "Authorization: " S3_SIGV4_ALGORITHM " Credential=");
@@ -377,7 +378,7 @@ ngx_http_s3_abort_write(ngx_http_s3_abort_ctx_t *ctx,
     p = s3_put(p, ngx_http_s3_abort_version);
 
     for (i = 0; i < parts->nheaders; i++) {
-        p = s3_put(p, parts->headers[i].name);
+        p = s3_put(p, i ? parts->headers[i].name : ngx_http_s3_abort_host);
         *p++ = ':';
         *p++ = ' ';
 

@@ -22,6 +22,7 @@ static ngx_int_t ngx_http_s3_abort_conclude(ngx_http_request_t *r,
     ngx_uint_t complete);
 static ngx_uint_t ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
+static ngx_uint_t ngx_http_s3_abort_is_vague(ngx_uint_t status);
 static ngx_int_t ngx_http_s3_abort_in_time(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_invalid(ngx_http_request_t *r,
     const char *what);
@@ -131,11 +132,7 @@ ngx_http_s3_abort_reinit_request(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
 
-    if (!ctx->answered
-        || ctx->status.code == NGX_HTTP_INTERNAL_SERVER_ERROR
-        || ctx->status.code == NGX_HTTP_BAD_GATEWAY
-        || ctx->status.code == NGX_HTTP_GATEWAY_TIME_OUT)
-    {
+    if (!ctx->answered || ngx_http_s3_abort_is_vague(ctx->status.code)) {
         ctx->unanswered = 1;
     }
 
@@ -539,9 +536,10 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
         break;
     }
 
-    if (ctx->unanswered && ctx->outcome == NGX_HTTP_S3_ABORT_FAILED) {
-
-        /* an earlier attempt may have done it */
+    if (ctx->outcome == NGX_HTTP_S3_ABORT_FAILED
+        && (ctx->unanswered || ngx_http_s3_abort_is_vague(ctx->status.code)))
+    {
+        /* this attempt, or an earlier one, may have done it */
 
         ctx->outcome = NGX_HTTP_S3_ABORT_UNKNOWN;
     }
@@ -599,6 +597,17 @@ ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     ctx->resigned = 1;
 
     return 1;
+}
+
+
+/* an answer that does not say whether the upload is gone */
+
+static ngx_uint_t
+ngx_http_s3_abort_is_vague(ngx_uint_t status)
+{
+    return status == NGX_HTTP_INTERNAL_SERVER_ERROR
+           || status == NGX_HTTP_BAD_GATEWAY
+           || status == NGX_HTTP_GATEWAY_TIME_OUT;
 }
 
 

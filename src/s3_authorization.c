@@ -358,9 +358,7 @@ s3_authorization_part(s3_str_t *s, u_char separator)
     p = s->len ? memchr(s->data, separator, s->len) : NULL;
 
     if (p == NULL) {
-        s->data += s->len;
         s->len = 0;
-
         return part;
     }
 

@@ -512,6 +512,10 @@ s3_policy_if(const s3_condition_t *c, s3_policy_request_t *req)
 
     value = req->variable(req->data, c->variable);
 
+    if (value.data == NULL) {
+        return S3_UNKNOWN;
+    }
+
     return value.len && (value.len != 1 || value.data[0] != '0') ? S3_YES
                                                                  : S3_NO;
 }

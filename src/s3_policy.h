@@ -156,7 +156,8 @@ typedef struct {
     s3_str_t               subjects[S3_NSUBJECTS];
     int64_t                now;   /* Unix milliseconds */
 
-    /* the value of a variable; data is NULL where it is not known */
+    /* the value of a variable: empty where it has none, data is NULL where
+     * it could not be had */
     s3_str_t             (*variable)(void *data, uint32_t index);
     void                  *data;
 

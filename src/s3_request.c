@@ -98,7 +98,7 @@ s3_request_parse(s3_request_t *req, s3_str_t target, s3_str_t host,
 
     req->bucket = s3_request_virtual_bucket(host, conf);
 
-    if (req->bucket.len == 0) {
+    if (req->bucket.data == NULL) {
         req->bucket = path;
 
         p = path.len ? memchr(path.data, '/', path.len) : NULL;
@@ -495,7 +495,7 @@ s3_request_strip_base_path(s3_str_t *path, const s3_request_conf_t *conf,
 }
 
 
-/* empty if the request is path style */
+/* data is NULL if the request is path style, as it is for a name itself */
 
 static s3_str_t
 s3_request_virtual_bucket(s3_str_t host, const s3_request_conf_t *conf)
@@ -506,7 +506,11 @@ s3_request_virtual_bucket(s3_str_t host, const s3_request_conf_t *conf)
     for (i = 0; i < conf->ndomains; i++) {
         domain = conf->domains[i];
 
-        if (host.len <= domain.len + 1) {
+        if (s3_str_eq(host, domain)) {
+            break;
+        }
+
+        if (host.len <= domain.len) {
             continue;
         }
 
@@ -544,7 +548,8 @@ s3_request_parse_query(s3_request_t *req, u_char *buf)
     }
 
     if (query.data[query.len - 1] == '&'
-        || memchr(query.data, ';', query.len))
+        || memchr(query.data, ';', query.len)
+        || memchr(query.data, '?', query.len))
     {
         return S3_INVALID_PARAMETER;
     }
@@ -586,6 +591,10 @@ s3_request_parse_query(s3_request_t *req, u_char *buf)
 
         if (n == -1 || value.data == NULL || req->amz[n].data) {
             return S3_INVALID_PARAMETER;
+        }
+
+        if (s3_uri_decode(buf, value) == S3_URI_INVALID) {
+            return S3_INVALID_URI;
         }
 
         req->amz[n] = value;

@@ -91,9 +91,6 @@ my @policies = (
 			'X-Value', '\\'], 'a1'],
 		['a question mark is itself', ['alice', 'media/v/x/k', 'A',
 			'X-Value', '?'], 'default'],
-		['no value never allows', 'media/v//k', 'default'],
-		['an empty value never allows', ['alice', 'media/v//k', 'A',
-			'X-Value', ''], 'default'],
 		['deny, value', ['alice', 'media/d/x/k', 'A', 'X-Value', 'x'],
 			'd'],
 		['deny, another value', ['alice', 'media/d/y/k', 'A', 'X-Value',
@@ -101,6 +98,11 @@ my @policies = (
 		['no value always denies', 'media/d/y/k', 'd'],
 		['an empty value always denies', ['alice', 'media/d/y/k', 'A',
 			'X-Value', ''], 'd']],
+
+	['allow key=v/$http_x_value/*; # a',
+		['no value never allows', 'media/v//k', 'default'],
+		['an empty value never allows', ['alice', 'media/v//k', 'A',
+			'X-Value', ''], 'default']],
 
 	['allow key=${http_x_a}-$http_x_b; # a',
 		['two variables', ['alice', 'media/x-y', 'A', 'X-A', 'x', 'X-B',

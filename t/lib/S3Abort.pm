@@ -139,8 +139,8 @@ sub has_version($self, $need) {
 sub write($self, $name, $text, $mode = 0644) {
 	my $path = "$self->{dir}/$name";
 
-	$self->canary($_) for $text =~ /secret_(?:access_)?key\s*=\s*(\S+)/g,
-		$text =~ /session_token\s*=\s*(\S+)/g;
+	$self->canary($_) for grep { length > 7 } $text
+		=~ /(?:secret_(?:access_)?key|session_token)[ \t]*=[ \t]*(\S+)/g;
 
 	open my $fh, '>', "$path.new" or die "$path: $!\n";
 	binmode $fh;
@@ -638,8 +638,10 @@ sub audit($self, $answer) {
 # error.log; with a level, its lines of that level.
 
 sub error_log($self, $level = undef) {
-	my $log = $self->read('error.log');
-	return defined $level ? join '', $log =~ /^(.*\[$level\].*\n)/gm : $log;
+	return $self->read('error.log') unless defined $level;
+
+	open my $fh, '<', "$self->{dir}/error.log" or return '';
+	return join '', grep { index($_, " [$level] ") > 0 } <$fh>;
 }
 
 # Announces lines of the levels alert, crit and emerg; one must come.
@@ -687,7 +689,7 @@ sub certificate($self, $name, %o) {
 		@san ? (subjectAltNames => \@san) : (),
 		not_before => time() + $from * 86400,
 		not_after => time() + $to * 86400,
-		$o{ca} ? (CA => 1)
+		$o{ca} ? (CA => 1, purpose => 'cRLSign')
 			: (purpose => $o{client} ? 'client' : 'server'),
 		$issuer ? (issuer => [@$issuer{qw/ x509 pkey /}]) : (),
 		key => $o{rsa} ? IO::Socket::SSL::Utils::KEY_create_rsa($o{rsa})
@@ -781,9 +783,12 @@ sub sanitizer_reports($self) {
 
 my $STOCK = qr/^[\d\/]+\ [\d:]+\ \[debug\]\ \d+\#\d+:\ \*\d+\ (?:
 	http\ header:\ "Authorization:
-	| http2\ header:\ "authorization:
-	| http\ request\ line:\ "
+	| http2\ header:\ "(?:authorization|:path):
+	| http2?\ request\ line:\ "
 	| http\ args:\ "
+	| http\ (?:run|upstream|finalize)\ request:\ (?:-?\d+,\ )?"
+	| http\ (?:output|copy|postpone)\ filter:?\ (?:-?\d+\ )?"
+	| http\ writer\ (?:handler|done|output\ filter):\ (?:-?\d+,\ )?"
 	)/ix;
 
 sub leaks($self) {

@@ -8,7 +8,7 @@ package Storage;
 #
 #     name, host, region, service, keys => { access key => { secret, token } }
 #     addressing     path (default) or virtual
-#     tls            { cert, key [, ca (verify clients), versions, tickets] }
+#     tls            { cert, key [, ca (of clients), versions, weak] }
 #     decoy          a back-end that must never see an abort
 #     unchecked      true: the requests seen are not judged
 #     answer         what to answer, see below; default 204
@@ -157,11 +157,18 @@ sub script($self) {
 
 sub all_events($self) {
 	open my $fh, '<', $self->{events} or die "$self->{events}: $!\n";
-	my @e = map { $JSON->decode($_) } grep { /\n\z/ } <$fh>;
-	my %ours = map { $_->{conn} => 1 } grep { $_->{event} eq 'connection'
-		&& $self->{barriers}{$_->{peer}} } @e;
+	seek $fh, $self->{read} //= 0, SEEK_SET;
 
-	return grep { !$ours{$_->{conn}} } @e;
+	while (my $line = <$fh>) {
+		last unless $line =~ /\n\z/;
+		$self->{read} += length $line;
+		push @{$self->{seen}}, $JSON->decode($line);
+	}
+
+	my %ours = map { $_->{conn} => 1 } grep { $_->{event} eq 'connection'
+		&& $self->{barriers}{$_->{peer}} } @{$self->{seen}};
+
+	return grep { !$ours{$_->{conn}} } @{$self->{seen}};
 }
 
 sub mark($self) {
@@ -194,8 +201,8 @@ sub settle($self) {
 	close $s;
 
 	while (time() < $end) {
-		open my $fh, '<', $self->{events} or die;
-		return if grep { /"peer":"?$port\b/ } <$fh>;
+		$self->all_events();
+		return if grep { ($_->{peer} // '') eq $port } @{$self->{seen}};
 		sleep 0.002;
 	}
 
@@ -388,16 +395,26 @@ sub tls_context($self) {
 	require IO::Socket::SSL;
 
 	my $tls = $self->{tls};
+	my @files = (SSL_cert_file => $tls->{cert}, SSL_key_file => $tls->{key});
+
+	# for what OpenSSL does not even load otherwise
+
+	@files = (SSL_create_ctx_callback => sub ($context) {
+		Net::SSLeay::CTX_set_security_level($context, 0);
+		Net::SSLeay::CTX_use_certificate_chain_file($context,
+			$tls->{cert});
+		Net::SSLeay::CTX_use_PrivateKey_file($context, $tls->{key},
+			Net::SSLeay::FILETYPE_PEM());
+	}, SSL_cert_file => '', SSL_cipher_list => 'DEFAULT:@SECLEVEL=0')
+		if $tls->{weak};
 
 	return IO::Socket::SSL::SSL_Context->new(
 		SSL_server => 1,
-		SSL_cert_file => $tls->{cert},
-		SSL_key_file => $tls->{key},
 		SSL_session_id_context => 'storage',
 		SSL_verify_mode => $tls->{ca} ? 3 : 0,
 		$tls->{ca} ? (SSL_ca_file => $tls->{ca}) : (),
 		$tls->{versions} ? (SSL_version => $tls->{versions}) : (),
-		$tls->{ciphers} ? (SSL_cipher_list => $tls->{ciphers}) : (),
+		@files,
 	) || die "TLS context: $IO::Socket::SSL::SSL_ERROR\n";
 }
 
@@ -471,13 +488,7 @@ sub read_request($self, $sock, $buffer) {
 
 sub respond($self, $sock, $request) {
 	my ($answer, $n) = $self->next_answer($request);
-	my $bytes = ref $answer eq 'HASH' && defined $answer->{raw}
-		? $answer->{raw} : $answer;
-
-	$answer = { raw => $bytes } unless ref $bytes;
-	$answer = { raw => $self->response($answer, $n), %$answer }
-		unless defined $answer->{raw};
-	$bytes = $answer->{raw};
+	my $bytes = $answer->{raw} // $self->response($answer, $n);
 
 	sleep $answer->{delay} if $answer->{delay};
 	$bytes = substr $bytes, 0, $answer->{send} if defined $answer->{send};
@@ -518,7 +529,7 @@ sub reset_connection($sock) {
 sub next_answer($self, $request) {
 	open my $fh, '+<', $self->{sequence} or die "$self->{sequence}: $!\n";
 	flock $fh, LOCK_EX;
-	my ($n, $list) = <$fh>;
+	chomp(my ($n, $list) = <$fh>);
 	$list = $JSON->decode($list);
 	seek $fh, 0, SEEK_SET;
 	print $fh $n + 1, "\n", $JSON->encode($list);
@@ -528,11 +539,10 @@ sub next_answer($self, $request) {
 	my $answer = exists $e->{code} ? $self->{code}[$e->{code}]->($request)
 		: $e->{is};
 
-	if (!ref $answer && $answer =~ /^(\d{3})(?: (\w+))?\z/) {
-		$answer = { status => $1, $2 ? (code => $2) : () };
-	}
-
-	return ($answer, $n);
+	return ($answer, $n) if ref $answer;
+	return ({ status => $1, $2 ? (code => $2) : () }, $n)
+		if $answer =~ /^(\d{3})(?: (\w+))?\z/;
+	return ({ raw => $answer }, $n);
 }
 
 # A response with all that a storage says and that no tenant may see.

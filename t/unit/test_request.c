@@ -1115,7 +1115,18 @@ test_redact(void)
         { "/b/k?X-Amz-Signature", "/b/k?X-Amz-Signature" },
         { "/b/k?a=X-Amz-Signature&b=c", "/b/k?a=X-Amz-Signature&b=c" },
         { "/X-Amz-Signature=k?a", "/X-Amz-Signature=k?a" },
-        { "/b/k?X-Amz-SignedHeaders=host", "/b/k?X-Amz-SignedHeaders=host" }
+        { "/b/k?X-Amz-SignedHeaders=host", "/b/k?X-Amz-SignedHeaders=host" },
+
+        /* request lines */
+
+        { "DELETE /b/k?uploadId=X HTTP/1.1",
+          "DELETE /b/k?uploadId=X HTTP/1.1" },
+        { "DELETE /b/k?X-Amz-Signature=secret HTTP/1.1",
+          "DELETE /b/k?X-Amz-Signature= HTTP/1.1" },
+        { "DELETE /b/k?X-Amz-Signature=secret&uploadId=X HTTP/1.1",
+          "DELETE /b/k?X-Amz-Signature=&uploadId=X HTTP/1.1" },
+        { "DELETE /b/k?Signature=secret&X-Amz-Security-Token=secret HTTP/1.0",
+          "DELETE /b/k?Signature=&X-Amz-Security-Token= HTTP/1.0" }
     };
 
     /* spellings that a storage, or a log's reader, may take for the name */

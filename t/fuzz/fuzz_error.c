@@ -1,0 +1,219 @@
+
+/*
+ * Input: a body that a storage may send; also taken for a resource's name.
+ *
+ * The code that is found is a code; what we answer is a well-formed document
+ * whatever the resource.
+ */
+
+
+#include "fuzz.h"
+#include "s3_error.h"
+
+
+static void find_code(s3_str_t body);
+static void answer(unsigned status, s3_str_t code);
+static void xml(s3_error_t e, s3_str_t resource, s3_str_t region);
+static u_char *expect(u_char *p, u_char *last, const char *text);
+static u_char *content(u_char *p, u_char *last);
+
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    s3_str_t    s, region;
+    unsigned    status;
+    s3_error_t  e;
+
+    s = fuzz_copy(data, size);
+
+    find_code(s);
+
+    status = 200 + (size > 1 ? (data[0] * 256u + data[1]) % 400 : 0);
+
+    answer(status, s);
+    answer(status, s3_error_find_code(s));
+
+    if (status >= 400) {
+        e = s3_error_from_status(status);
+        fuzz_assert(e > S3_DECLINED && e < S3_NERRORS);
+    }
+
+    e = (s3_error_t) (S3_DECLINED + 1
+                      + (size ? data[0] : 0) % (S3_NERRORS - S3_DECLINED - 1));
+
+    region.data = NULL;
+    region.len = 0;
+
+    xml(e, s, region);
+
+    if (s.len) {
+        xml(S3_AUTHORIZATION_BAD_REGION, s, s);
+    }
+
+    fuzz_free(s.data, s.len);
+
+    return 0;
+}
+
+
+static void
+find_code(s3_str_t body)
+{
+    size_t    i;
+    s3_str_t  code;
+
+    code = s3_error_find_code(body);
+
+    if (code.len == 0) {
+        return;
+    }
+
+    fuzz_assert(code.len <= 64);
+    fuzz_assert(code.data >= body.data + sizeof("<Error><Code>") - 1
+                && code.data + code.len + sizeof("</Code>") - 1
+                   <= body.data + body.len);
+
+    for (i = 0; i < code.len; i++) {
+        fuzz_assert((code.data[i] >= '0' && code.data[i] <= '9')
+                    || (code.data[i] >= 'A' && code.data[i] <= 'Z')
+                    || (code.data[i] >= 'a' && code.data[i] <= 'z')
+                    || code.data[i] == '.' || code.data[i] == '_'
+                    || code.data[i] == '-');
+    }
+
+    fuzz_assert(code.data[-1] == '>');
+    fuzz_assert(memcmp(code.data + code.len, "</Code>", 7) == 0);
+    fuzz_assert(memmem(body.data, (size_t) (code.data - body.data),
+                       "<Error", 6) != NULL);
+    fuzz_assert(memmem(body.data, (size_t) (code.data - body.data),
+                       "<!", 2) == NULL);
+}
+
+
+static void
+answer(unsigned status, s3_str_t code)
+{
+    s3_answer_t  a;
+
+    a = s3_error_from_storage(status, code);
+
+    fuzz_assert((a.verdict == S3_STORAGE_ABORTED) == (a.error == S3_OK));
+    fuzz_assert(a.error != S3_DECLINED && a.error < S3_NERRORS);
+
+    if (a.verdict == S3_STORAGE_ABORTED) {
+        fuzz_assert(status >= 200 && status < 300);
+
+    } else {
+        fuzz_assert((s3_error_status(a.error) != 404) || status == 404);
+    }
+}
+
+
+static void
+xml(s3_error_t e, s3_str_t resource, s3_str_t region)
+{
+    u_char          *p, *last;
+    s3_str_t         doc;
+    s3_error_xml_t   x;
+
+    x.error = e;
+    x.resource = resource;
+    x.region = region;
+    x.request_id = fuzz_str("0123456789abcdef");
+
+    doc.len = s3_error_xml_len(&x);
+    doc.data = fuzz_alloc(doc.len);
+
+    fuzz_assert(s3_error_xml(doc.data, &x) == doc.data + doc.len);
+
+    p = doc.data;
+    last = p + doc.len;
+
+    p = expect(p, last, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>");
+    p = expect(p, last, "<Code>");
+    p = expect(content(p, last), last, "</Code>");
+    p = expect(p, last, "<Message>");
+    p = expect(content(p, last), last, "</Message>");
+
+    if (region.len) {
+        p = expect(p, last, "<Region>");
+        p = expect(content(p, last), last, "</Region>");
+    }
+
+    p = expect(p, last, "<Resource>");
+    p = expect(content(p, last), last, "</Resource>");
+    p = expect(p, last, "<RequestId>0123456789abcdef</RequestId></Error>");
+
+    fuzz_assert(p == last);
+
+    fuzz_assert(s3_str_eq(s3_error_find_code(doc), s3_error_code(e)));
+
+    fuzz_free(doc.data, doc.len);
+}
+
+
+static u_char *
+expect(u_char *p, u_char *last, const char *text)
+{
+    fuzz_assert((size_t) (last - p) >= strlen(text)
+                && memcmp(p, text, strlen(text)) == 0);
+
+    return p + strlen(text);
+}
+
+
+/* skips characters of XML 1.0 and references to the predefined entities */
+
+static u_char *
+content(u_char *p, u_char *last)
+{
+    size_t    i, len;
+    s3_str_t  c;
+
+    static const char  *entities[] = {
+        "&amp;", "&lt;", "&gt;", "&quot;", "&apos;"
+    };
+
+    while (p < last && *p != '<') {
+
+        fuzz_assert(*p != '>');
+
+        if (*p == '&') {
+
+            for (i = 0; i < 5; i++) {
+                len = strlen(entities[i]);
+
+                if ((size_t) (last - p) >= len
+                    && memcmp(p, entities[i], len) == 0)
+                {
+                    break;
+                }
+            }
+
+            fuzz_assert(i < 5);
+            p += len;
+            continue;
+        }
+
+        if (*p < 0x80) {
+            fuzz_assert(*p >= 0x20 || *p == '\t' || *p == '\n' || *p == '\r');
+            p++;
+            continue;
+        }
+
+        c.data = p;
+        c.len = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+
+        fuzz_assert((size_t) (last - p) >= c.len && fuzz_is_text(c));
+
+        /* U+FFFE and U+FFFF are no characters */
+
+        fuzz_assert(c.len != 3 || memcmp(p, "\xef\xbf", 2) != 0
+                    || p[2] < 0xbe);
+
+        p += c.len;
+    }
+
+    return p;
+}
