@@ -2,8 +2,8 @@
 /*
  * What the rooms of the nginx side share, in the order of a request:
  * handler, request, identity and keys, policy, endpoint, sign, upstream and
- * peer, response; beside them module (the directives), variables; below them
- * file and secret.
+ * peer, response; beside them module (the directives), variables, status and
+ * explain; below them file and secret.
  */
 
 
@@ -76,7 +76,10 @@ void ngx_http_s3_abort_secret_lock(ngx_http_s3_abort_secret_t *secret);
 
 /* file: a file of secrets, read at start and, with refresh, by the workers */
 
-typedef struct ngx_http_s3_abort_file_s  ngx_http_s3_abort_file_t;
+typedef struct ngx_http_s3_abort_file_s      ngx_http_s3_abort_file_t;
+typedef struct ngx_http_s3_abort_stat_s      ngx_http_s3_abort_stat_t;
+typedef struct ngx_http_s3_abort_counters_s  ngx_http_s3_abort_counters_t;
+typedef struct ngx_http_s3_abort_explain_s   ngx_http_s3_abort_explain_t;
 
 /*
  * Makes of "secret", the first "len" bytes of which are the file's text, what
@@ -102,7 +105,7 @@ struct ngx_http_s3_abort_file_s {
     struct stat                      info;        /* of what was read last */
     ngx_err_t                        err;         /* of the last attempt */
     time_t                           loaded;
-    ngx_uint_t                       failures;
+    ngx_http_s3_abort_stat_t        *stat;        /* NULL without a zone */
 };
 
 ngx_int_t ngx_http_s3_abort_file_add(ngx_conf_t *cf,
@@ -171,6 +174,8 @@ typedef struct {
 
     ngx_http_s3_abort_session_t      sessions[NGX_HTTP_S3_ABORT_SESSIONS];
     ngx_uint_t                       nsessions;
+
+    ngx_http_s3_abort_stat_t        *stat;        /* NULL without a zone */
 } ngx_http_s3_abort_endpoint_t;
 
 #define NGX_HTTP_S3_ABORT_PATH        0
@@ -191,6 +196,15 @@ typedef struct {
     pcre2_match_data                *match_data;
     pcre2_match_context             *match_context;
 } ngx_http_s3_abort_policy_t;
+
+/* a request that a policy judges */
+
+typedef struct {
+    s3_policy_request_t              pure;
+    ngx_http_request_t              *request;
+    ngx_http_s3_abort_policy_t      *policy;
+    ngx_str_t                       *values;      /* of its variables */
+} ngx_http_s3_abort_judgement_t;
 
 char *ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -246,6 +260,9 @@ typedef struct {
     ngx_array_t                      files;       /* of pointers */
     ngx_uint_t                       used;        /* any s3_abort_pass */
 
+    ngx_shm_zone_t                  *zone;
+    ngx_http_s3_abort_counters_t    *counters;    /* NULL without a zone */
+
     s3_sigv4_t                       sigv4;
     s3_sigv4_key_t                   verifying;   /* scratch */
 
@@ -286,6 +303,9 @@ typedef struct {
     s3_request_conf_t                request;
 
     ngx_uint_t                       log_level;
+
+    ngx_uint_t                       status_json;
+    ngx_http_s3_abort_explain_t     *explain;
 } ngx_http_s3_abort_loc_conf_t;
 
 extern ngx_module_t  ngx_http_s3_abort_module;
@@ -372,6 +392,8 @@ typedef struct {
     unsigned                         resign:1;
     unsigned                         resigned:1;
     unsigned                         answered:1;
+    unsigned                         unauthorized:1;
+    unsigned                         match_limit:1;
     unsigned                         is_chunked:1;
     unsigned                         replace:1;   /* the body, by our XML */
     unsigned                         forbidden_header:1;
@@ -419,6 +441,9 @@ s3_error_t ngx_http_s3_abort_establish(ngx_http_request_t *r,
 ngx_int_t ngx_http_s3_abort_decide(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_policy_t *policy,
     const s3_rule_t **rule);
+ngx_int_t ngx_http_s3_abort_judgement(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_policy_t *policy,
+    ngx_http_s3_abort_judgement_t *j);
 
 
 /* sign: writes the request to the storage; NGX_OK or NGX_ERROR */
@@ -439,9 +464,29 @@ ngx_int_t ngx_http_s3_abort_init_peer(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_s3_abort_refuse(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
+ngx_int_t ngx_http_s3_abort_send(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_buf_t *b);
 ngx_int_t ngx_http_s3_abort_filter_init(ngx_conf_t *cf);
 void ngx_http_s3_abort_set_request_id(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
+
+
+/* status: counters, and the pages for operators */
+
+char *ngx_http_s3_abort_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_s3_abort_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_s3_abort_status_init(ngx_conf_t *cf);
+void ngx_http_s3_abort_count_file(ngx_http_s3_abort_file_t *file,
+    ngx_uint_t ok);
+
+
+/* explain */
+
+char *ngx_http_s3_abort_explain(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_s3_abort_explain_merge(ngx_conf_t *cf,
+    ngx_http_s3_abort_loc_conf_t *slcf);
 
 
 /* variables */

@@ -307,8 +307,10 @@ ngx_http_s3_abort_file_handler(ngx_event_t *ev)
         ngx_log_error(NGX_LOG_NOTICE, ev->log, 0, "read \"%V\" again",
                       &file->path);
 
+        ngx_http_s3_abort_count_file(file, 1);
+
     } else if (rc == NGX_HTTP_S3_ABORT_FILE_BAD) {
-        file->failures++;
+        ngx_http_s3_abort_count_file(file, 0);
     }
 
     ngx_add_timer(ev, file->refresh);

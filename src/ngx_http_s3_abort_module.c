@@ -100,6 +100,27 @@ static ngx_command_t  ngx_http_s3_abort_commands[] = {
       offsetof(ngx_http_s3_abort_loc_conf_t, log_level),
       &ngx_http_s3_abort_log_levels },
 
+    { ngx_string("s3_abort_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_s3_abort_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("s3_abort_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE1,
+      ngx_http_s3_abort_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("s3_abort_explain"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_http_s3_abort_explain,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 
@@ -173,7 +194,9 @@ ngx_http_s3_abort_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    if (ngx_http_s3_abort_handler_init(cf) != NGX_OK) {
+    if (ngx_http_s3_abort_handler_init(cf) != NGX_OK
+        || ngx_http_s3_abort_status_init(cf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -335,6 +358,11 @@ ngx_http_s3_abort_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     conf->request.base_path = ngx_http_s3_abort_pure(conf->base_path);
+
+    if (conf->explain) {
+        conf->pass = NGX_HTTP_S3_ABORT_OFF;
+        return ngx_http_s3_abort_explain_merge(cf, conf);
+    }
 
     if (conf->pass != NGX_HTTP_S3_ABORT_ON) {
         return NGX_CONF_OK;

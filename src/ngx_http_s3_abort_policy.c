@@ -15,13 +15,6 @@ typedef struct {
 } ngx_http_s3_abort_policy_ctx_t;
 
 
-typedef struct {
-    ngx_http_request_t          *request;
-    ngx_http_s3_abort_policy_t  *policy;
-    ngx_str_t                   *values;
-} ngx_http_s3_abort_values_t;
-
-
 static char *ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_http_s3_abort_condition(ngx_conf_t *cf,
@@ -168,43 +161,68 @@ ngx_int_t
 ngx_http_s3_abort_decide(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     ngx_http_s3_abort_policy_t *policy, const s3_rule_t **rule)
 {
-    ngx_int_t                    rc;
-    ngx_time_t                  *tp;
-    s3_policy_request_t          req;
-    ngx_http_s3_abort_values_t   values;
+    ngx_int_t                       rc;
+    ngx_http_s3_abort_judgement_t   j;
 
-    values.request = r;
-    values.policy = policy;
-    values.values = ngx_pcalloc(r->pool, (policy->variables.nelts + 1)
-                                         * sizeof(ngx_str_t));
-    if (values.values == NULL) {
+    *rule = NULL;
+
+    if (ngx_http_s3_abort_judgement(r, ctx, policy, &j) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    tp = ngx_timeofday();
+    rc = s3_policy_decide(&policy->rules, &j.pure, rule) ? NGX_OK
+                                                         : NGX_DECLINED;
 
-    req.subjects[S3_SUBJECT_TENANT] = ngx_http_s3_abort_pure(ctx->tenant);
-    req.subjects[S3_SUBJECT_ENDPOINT] =
-                                ngx_http_s3_abort_pure(ctx->endpoint->name);
-    req.subjects[S3_SUBJECT_BUCKET] = ctx->bucket;
-    req.subjects[S3_SUBJECT_KEY] = ctx->key;
-    req.subjects[S3_SUBJECT_UPLOAD_ID] = ctx->asked.upload_id;
-    req.now = (int64_t) tp->sec * 1000 + tp->msec;
-    req.variable = ngx_http_s3_abort_value;
-    req.data = &values;
-    req.match_data = policy->match_data;
-    req.match_context = policy->match_context;
-    req.regex_errors = 0;
+    if (j.pure.regex_errors) {
+        ctx->match_limit = 1;
 
-    rc = s3_policy_decide(&policy->rules, &req, rule) ? NGX_OK : NGX_DECLINED;
-
-    if (req.regex_errors) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "s3_abort_policy \"%V\": a regular expression hit its "
                       "match limit", &policy->name);
     }
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_http_s3_abort_judgement(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_policy_t *policy,
+    ngx_http_s3_abort_judgement_t *j)
+{
+    ngx_time_t           *tp;
+    s3_policy_request_t  *req;
+
+    j->request = r;
+    j->policy = policy;
+    j->values = NULL;
+
+    if (policy->variables.nelts) {
+        j->values = ngx_pcalloc(r->pool, policy->variables.nelts
+                                         * sizeof(ngx_str_t));
+        if (j->values == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    tp = ngx_timeofday();
+    req = &j->pure;
+
+    req->subjects[S3_SUBJECT_TENANT] = ngx_http_s3_abort_pure(ctx->tenant);
+    req->subjects[S3_SUBJECT_ENDPOINT] =
+                                ngx_http_s3_abort_pure(ctx->endpoint->name);
+    req->subjects[S3_SUBJECT_BUCKET] = ctx->bucket;
+    req->subjects[S3_SUBJECT_KEY] = ctx->key;
+    req->subjects[S3_SUBJECT_UPLOAD_ID] = ctx->asked.upload_id;
+    req->now = (int64_t) tp->sec * 1000 + tp->msec;
+    req->variable = ngx_http_s3_abort_value;
+    req->data = j;
+    req->match_data = policy->match_data;
+    req->match_context = policy->match_context;
+    req->regex_errors = 0;
+    req->skip_if = 0;
+
+    return NGX_OK;
 }
 
 
@@ -324,6 +342,7 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
 
     c->type = ngx_http_s3_abort_conditions[n].type;
     c->subject = ngx_http_s3_abort_conditions[n].subject;
+    c->text = value->data;
 
     for (i = 0; i < rule->nconditions; i++) {
 
@@ -593,18 +612,18 @@ ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
 static s3_str_t
 ngx_http_s3_abort_value(void *data, uint32_t index)
 {
-    ngx_http_s3_abort_values_t *v = data;
+    ngx_http_s3_abort_judgement_t *j = data;
 
     ngx_int_t                  *variable;
     ngx_str_t                  *value;
     ngx_http_variable_value_t  *vv;
 
-    value = &v->values[index];
+    value = &j->values[index];
 
     if (value->data == NULL) {
-        variable = v->policy->variables.elts;
+        variable = j->policy->variables.elts;
 
-        vv = ngx_http_get_flushed_variable(v->request, variable[index]);
+        vv = ngx_http_get_flushed_variable(j->request, variable[index]);
 
         if (vv == NULL) {
             return ngx_http_s3_abort_pure(*value);

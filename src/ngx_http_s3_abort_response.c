@@ -52,6 +52,34 @@ ngx_http_s3_abort_refuse(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
 }
 
 
+/* the pages for operators; the content type is set */
+
+ngx_int_t
+ngx_http_s3_abort_send(ngx_http_request_t *r, ngx_uint_t status, ngx_buf_t *b)
+{
+    ngx_int_t    rc;
+    ngx_chain_t  out;
+
+    b->last_buf = (r == r->main);
+    b->last_in_chain = 1;
+
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = b->last - b->pos;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
 ngx_int_t
 ngx_http_s3_abort_filter_init(ngx_conf_t *cf)
 {

@@ -526,6 +526,8 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
             break;
         }
 
+        ctx->unauthorized = 1;
+
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
                       "the storage refuses the credentials of "
                       "s3_abort_endpoint \"%V\": %ui %V",

@@ -510,6 +510,10 @@ s3_policy_if(const s3_condition_t *c, s3_policy_request_t *req)
 {
     s3_str_t  value;
 
+    if (req->skip_if) {
+        return S3_UNKNOWN;
+    }
+
     value = req->variable(req->data, c->variable);
 
     if (value.data == NULL) {

@@ -82,6 +82,7 @@ typedef struct {
     uint8_t        subject;       /* s3_subject_t; literal, glob, regex */
     uint16_t       nparts;        /* glob */
     uint32_t       variable;      /* if */
+    const u_char  *text;          /* as written, null-terminated */
     union {
         s3_str_t          literal;
         s3_glob_part_t   *parts;
@@ -165,6 +166,7 @@ typedef struct {
     pcre2_match_context   *match_context;
 
     unsigned               regex_errors;      /* 0 at first */
+    unsigned               skip_if;           /* "if" is unknown */
 } s3_policy_request_t;
 
 

@@ -106,10 +106,13 @@ my @good = (
 		ssl_conf_command Options PrioritizeChaCha;
 		allow_plaintext on;
 	})],
-	['next_upstream off', endpoint => endpoint(more => 'next_upstream off;')],
+	['next_upstream off', endpoint => endpoint(more =>
+		'next_upstream off;')],
 	['plaintext that is allowed', endpoint =>
-		endpoint(url => 'http://192.0.2.1', more => 'allow_plaintext on;')],
-	['plaintext to loopback', endpoint => endpoint(url => 'http://127.8.9.1')],
+		endpoint(url => 'http://192.0.2.1', more =>
+			'allow_plaintext on;')],
+	['plaintext to loopback', endpoint => endpoint(url =>
+		'http://127.8.9.1')],
 	['plaintext to IPv6 loopback', endpoint =>
 		endpoint(url => 'http://[::1]:8080')],
 	['https with the system\'s CAs', endpoint =>
@@ -132,13 +135,14 @@ my @good = (
 	['sigv4', identity =>
 		's3_abort_identity sigv4 keys=%%TESTDIR%%/tenants.keys;'],
 	['sigv4 with everything', identity =>
-		's3_abort_identity sigv4 keys=%%TESTDIR%%/tenants.keys refresh=30s '
-		. 'region=kr-standard skew=5m;'],
+		's3_abort_identity sigv4 keys=%%TESTDIR%%/tenants.keys '
+		. 'refresh=30s region=kr-standard skew=5m;'],
 	['certificate', identity =>
 		's3_abort_identity certificate $ssl_client_s_dn;'],
 	['target', location => 's3_abort_target bucket=t-$s3_abort_bucket '
 		. 'key=$s3_abort_tenant/$s3_abort_key;'],
-	['candidate', pass => 's3_abort_pass storage policy=all candidate=all;'],
+	['candidate', pass =>
+		's3_abort_pass storage policy=all candidate=all;'],
 	['off', pass => 's3_abort_pass off;'],
 	['off below', server => 's3_abort_pass storage policy=all;',
 		pass => 's3_abort_pass off;'],
@@ -149,9 +153,11 @@ my @good = (
 		. 'location = /s { s3_abort_status; }'],
 	['explain', server => 'location = /e { s3_abort_explain policy=all; }'],
 	['explain with an endpoint', server =>
-		'location = /e { s3_abort_explain policy=all endpoint=storage; }'],
-	['domain, base path, log level', server => 's3_abort_domain gw.test '
-		. 's3.gw.test; s3_abort_base_path /s3; s3_abort_log_level info;'],
+		'location = /e { s3_abort_explain policy=all '
+		. 'endpoint=storage; }'],
+	['domain, base path, log level', server => 's3_abort_domain '
+		. 'gw.test s3.gw.test; s3_abort_base_path /s3; '
+		. 's3_abort_log_level info;'],
 	['satisfy any with sigv4', server => 'satisfy any;', identity =>
 		's3_abort_identity sigv4 keys=%%TESTDIR%%/tenants.keys;'],
 );
@@ -188,7 +194,8 @@ my @bad = (
 	['endpoint without a name', qr/s3_abort_endpoint/,
 		http => 's3_abort_endpoint { } # <--'],
 	['unknown directive of an endpoint', qr/"proxy_pass"/,
-		endpoint => endpoint(more => 'proxy_pass http://127.0.0.1; # <--')],
+		endpoint => endpoint(more =>
+			'proxy_pass http://127.0.0.1; # <--')],
 	['directive given twice', qr/"region".*duplicate|duplicate.*"?region/,
 		endpoint => endpoint(more => 'region again; # <--')],
 	['ftp', qr!"ftp://127.0.0.1"!, endpoint =>
@@ -207,7 +214,8 @@ my @bad = (
 		endpoint(url => 'http://servers')],
 	['host with a space', qr/"a b"/, endpoint => endpoint(host => '"a b"')],
 	['host with a slash', qr!"a/b"!, endpoint => endpoint(host => 'a/b')],
-	['region with a slash', qr!"a/b"!, endpoint => endpoint(region => 'a/b')],
+	['region with a slash', qr!"a/b"!, endpoint => endpoint(region =>
+		'a/b')],
 	['empty region', qr/region/, endpoint => endpoint(region => '""')],
 	['service with a slash', qr!"a/b"!,
 		endpoint => endpoint(service => 'a/b')],
@@ -220,18 +228,21 @@ my @bad = (
 		endpoint(read_timeout => 'soon')],
 	['buffer_size', qr/buffer_size/, endpoint =>
 		endpoint(buffer_size => 'big')],
-	['ssl_verify', qr/"maybe"/, endpoint => endpoint(ssl_verify => 'maybe')],
+	['ssl_verify', qr/"maybe"/, endpoint => endpoint(ssl_verify =>
+		'maybe')],
 	['ssl_trusted_certificate that is absent', qr!none\.crt!, where => 0,
 		endpoint =>
 		endpoint(url => 'https://127.0.0.1', more =>
 		'ssl_trusted_certificate %%TESTDIR%%/none.crt;')],
-	['credentials: profile', qr/"none"/, where => 0, endpoint => endpoint(credentials =>
+	['credentials: profile', qr/"none"/, where => 0, endpoint =>
+		endpoint(credentials =>
 		'%%TESTDIR%%/storage.credentials profile=none')],
 	['credentials: refresh', qr/refresh=soon/, endpoint =>
 		endpoint(credentials =>
 		'%%TESTDIR%%/storage.credentials refresh=soon')],
 	['credentials: parameter', qr/"secret=a"/, endpoint =>
-		endpoint(credentials => '%%TESTDIR%%/storage.credentials secret=a')],
+		endpoint(credentials =>
+			'%%TESTDIR%%/storage.credentials secret=a')],
 	['unresolvable name', qr/nowhere\.invalid/, endpoint =>
 		endpoint(url => 'https://nowhere.invalid')],
 
@@ -252,7 +263,8 @@ my @bad = (
 		policy => policy('allow bucket~a;')],
 	['glob that ends in a backslash', qr/a\\"/,
 		policy => policy('allow "key=a\\\\";')],
-	['glob with a lone dollar', qr/a\$"/, policy => policy('allow key=a$;')],
+	['glob with a lone dollar', qr/a\$"/, policy =>
+		policy('allow key=a$;')],
 	['unknown variable', qr/"nonesuch"/, where => 0,
 		policy => policy('allow key=$nonesuch/*;')],
 	['unknown variable in if=', qr/"nonesuch"/, where => 0,
@@ -264,7 +276,8 @@ my @bad = (
 	['H-03 \\C', qr/a\\C"/, policy => policy('allow "key~a\\\\C";')],
 	['H-03 lookbehind of no fixed length', qr/\(\?<=a\+\)b"/,
 		policy => policy('allow "key~(?<=a+)b";')],
-	['H-03 callout', qr/\(\?\{1\}\)"/, policy => policy('allow "key~(?{1})";')],
+	['H-03 callout', qr/\(\?\{1\}\)"/, policy =>
+		policy('allow "key~(?{1})";')],
 	['H-03 regex of 64 KB', qr/long/,
 		policy => policy('allow "key~' . '(a)' x 22000 . '";')],
 	['H-03 pattern that is no UTF-8', qr/UTF-8/,
@@ -275,7 +288,8 @@ my @bad = (
 		policy => policy('deny older_than=soon;')],
 	['negative age', qr/-1"/,
 		policy => policy('deny younger_than=-1;')],
-	['no age', qr/"younger_than="/, policy => policy('deny younger_than=;')],
+	['no age', qr/"younger_than="/, policy =>
+		policy('deny younger_than=;')],
 	['upload_id= of nothing', qr/"upload_id="/,
 		policy => policy('deny upload_id=;')],
 
@@ -287,7 +301,8 @@ my @bad = (
 		's3_abort_identity; # <--'],
 	['identity given twice', qr/duplicate/,
 		server => "$sigv4; # <--"],
-	['trusted without a variable', qr/"alice"|"s3_abort_identity trusted"/, identity =>
+	['trusted without a variable', qr/"alice"|"s3_abort_identity trusted"/,
+		identity =>
 		's3_abort_identity trusted alice; # <--'],
 	['trusted with nothing', qr/"s3_abort_identity/, identity =>
 		's3_abort_identity trusted; # <--'],
@@ -305,7 +320,8 @@ my @bad = (
 	['sigv4: absent file', qr!none\.keys!, where => 0, identity =>
 		's3_abort_identity sigv4 keys=%%TESTDIR%%/none.keys; # <--'],
 	['sigv4 with a variable endpoint and no region', qr/region/,
-		identity => "$sigv4;", pass => 's3_abort_pass $arg_e policy=all;'],
+		identity => "$sigv4;", pass =>
+			's3_abort_pass $arg_e policy=all;'],
 
 	# the rest
 
@@ -316,7 +332,8 @@ my @bad = (
 	['pass with an unknown policy', qr/"none"/,
 		pass => 's3_abort_pass storage policy=none; # <--'],
 	['pass with an unknown candidate', qr/"none"/,
-		pass => 's3_abort_pass storage policy=all candidate=none; # <--'],
+		pass => 's3_abort_pass storage policy=all '
+		. 'candidate=none; # <--'],
 	['pass with an unknown parameter', qr/"color=red"/,
 		pass => 's3_abort_pass storage policy=all color=red; # <--'],
 	['pass with two policies', qr/"policy=b"|duplicate/,
@@ -343,7 +360,8 @@ my @bad = (
 		server => 's3_abort_base_path /s3?a; # <--'],
 	['log level', qr/"loud"/, server => 's3_abort_log_level loud; # <--'],
 	['two zones', qr/s3_abort_zone|zone/,
-		http => "s3_abort_zone zone=a:1m;\ns3_abort_zone zone=b:1m; # <--"],
+		http => "s3_abort_zone zone=a:1m;\n"
+		. 's3_abort_zone zone=b:1m; # <--'],
 	['H-10 zone too small', qr/zone=a:1k/,
 		http => 's3_abort_zone zone=a:1k; # <--'],
 	['zone without a size', qr/zone=a\b/,
@@ -357,7 +375,8 @@ my @bad = (
 	['explain of an unknown policy', qr/"none"/, server =>
 		'location = /m { s3_abort_explain policy=none; # <--' . "\n}"],
 	['explain of an unknown endpoint', qr/"none"/, server =>
-		'location = /m { s3_abort_explain policy=all endpoint=none; # <--'
+		'location = /m { s3_abort_explain policy=all '
+		. 'endpoint=none; # <--'
 		. "\n}"],
 	['endpoint in a server', qr/"s3_abort_endpoint" .*not allowed/,
 		server => 's3_abort_endpoint a { } # <--'],
@@ -401,7 +420,8 @@ my @files = (
 	['G-07 0602', $good, 0602, qr/mode|permission|writ|0602/],
 	['G-07 0604', $good, 0604, qr/mode|permission|readable|0604/],
 	['G-07 empty', '', 0600, qr/profile|empty|default/],
-	['no profile', join("\n", @pair, ''), 0600, qr/profile|section|default/],
+	['no profile', join("\n", @pair, ''), 0600,
+		qr/profile|section|default/],
 	['another profile', $good =~ s/default/other/r, 0600,
 		qr/profile|default/],
 	['no secret', "[default]\n$pair[0]\n", 0600, qr/secret/],
@@ -420,7 +440,8 @@ my @files = (
 		qr/:3\b/],
 	['empty secret', "[default]\n$pair[0]\naws_secret_access_key =\n", 0600,
 		qr/secret|:3\b/],
-	['slash in the key id', "[default]\naws_access_key_id = A/B\n$pair[1]\n",
+	['slash in the key id',
+		"[default]\naws_access_key_id = A/B\n$pair[1]\n",
 		0600, qr/:2\b/],
 	['G-07 10 MB', $good . "# comment\n" x 1_000_000, 0600,
 		qr/large|big|size|bytes/],
@@ -437,13 +458,14 @@ for (@files) {
 
 my @keys = (
 	['plain', "alice AKIA1 $secret\n", 0600, 0],
-	['tabs, comments, blank lines', "# a\n\nalice\tAKIA1 \t $secret\n", 0600,
-		0],
+	['tabs, comments, blank lines', "# a\n\nalice\tAKIA1 \t $secret\n",
+		0600, 0],
 	['two keys of a tenant', "a AKIA1 $secret\na AKIA2 $secret\n", 0600, 0],
 	['no newline at the end', "a AKIA1 $secret", 0600, 0],
 	['G-07 empty', '', 0600, 0],
 	['comments alone', "# a\n", 0600, 0],
-	['all characters of a tenant', 'aZ09._@:+=- AKIA1 ' . "$secret\n", 0600, 0],
+	['all characters of a tenant', 'aZ09._@:+=- AKIA1 ' . "$secret\n", 0600,
+		0],
 	['tenant of 128', 'a' x 128 . " AKIA1 $secret\n", 0600, 0],
 	['0644', "a AKIA1 $secret\n", 0644, qr/mode|permission|readable|0644/],
 	['two columns', "a AKIA1 $secret\nb AKIA2\n", 0600, qr/:2\b/],

@@ -220,7 +220,8 @@ for ('%00', '%FF', '%EF%BF%BF', '%01', ']]>', '<!--', '&amp;', "\xff\xfe") {
 	$r = $t->abort("/media/$_$q");
 	like($r->{code}, $r->{status} == 204 ? qr/^\z/
 		: qr/^(?:InvalidURI|\(not application\/xml\))\z/,
-		'document about ' . $_ =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger);
+		'document about ' . $_ =~ s/([^ -~])/sprintf '\\x%02x',
+			ord $1/ger);
 }
 
 # HEAD has no body; keep-alive goes on after an error

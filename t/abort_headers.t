@@ -96,7 +96,8 @@ my @dropped = (
 $t->aborts(map { my ($name, @headers) = @$_;
 	[$name, $target, $target, @headers] } @dropped);
 
-$t->aborts(['a client\'s User-Agent', $target, $target, 'User-Agent', 'client']);
+$t->aborts(['a client\'s User-Agent', $target, $target, 'User-Agent',
+	'client']);
 unlike(($t->sent())[0]{raw}, qr/client/, 'User-Agent is ours');
 
 ###############################################################################
@@ -218,8 +219,10 @@ $t->nothing_sent('D-13 nothing sent for this one either');
 $client = $t->connect();
 $t->mark();
 $client->send("${start}Content-Length: 60\r\n\r\n");
-$client->send(sprintf '%-60s', "DELETE /media/inner?uploadId=B HTTP/1.1\r\n\r\n");
-is($client->answer()->{code}, 'InvalidRequest', 'D-12 body on a kept connection');
+$client->send(sprintf '%-60s',
+	"DELETE /media/inner?uploadId=B HTTP/1.1\r\n\r\n");
+is($client->answer()->{code}, 'InvalidRequest',
+	'D-12 body on a kept connection');
 $client->send("${start}Connection: close\r\n\r\n");
 is($client->answer()->{status}, 204, 'D-12 the next request');
 is(join(' ', map { $_->{target} } $t->sent()), $target,
@@ -246,7 +249,8 @@ is($t->request("${start}Connection: close\r\n\r\n", split => 1)->{status}, 204,
 # with underscores let in
 
 for my $header ('x_amz_mfa', 'x_amz_date', 'author_ization') {
-	$r = $t->request(S3Abort::request_bytes('DELETE', $target, $header, 'a'),
+	$r = $t->request(S3Abort::request_bytes('DELETE', $target, $header,
+		'a'),
 		port => 2);
 	is($r->{status}, 204, "D-17 $header is not the real one");
 }

@@ -96,7 +96,8 @@ $t->aborts(map { [$_->[0], "$_->[2]$q", "$_->[3]$q", Host => $_->[1]] }
 );
 
 $t->aborts(
-	['A-19 empty key', "/$q", '400 InvalidRequest', Host => 'media.gw.test'],
+	['A-19 empty key', "/$q", '400 InvalidRequest', Host =>
+		'media.gw.test'],
 	['bucket of two letters', "/k$q", '400 InvalidBucketName',
 		Host => 'ab.gw.test'],
 	['underscore in the bucket', "/k$q", '400 InvalidBucketName',

@@ -126,7 +126,8 @@ is($t->h2('DELETE', $presigned->{target}, ['X-Tenant', undef], port => 2)
 $signed = SigV4::sign(%alice, headers => [['Host', 'other.test']]);
 is($t->h2('DELETE', $signed->{target}, ['Host', 'gw.test',
 	map { $_->[0] eq 'Host' ? () : @$_ } @{$signed->{headers}}],
-	port => 2)->{code}, 'SignatureDoesNotMatch', 'sigv4, another host signed');
+	port => 2)->{code}, 'SignatureDoesNotMatch',
+	'sigv4, another host signed');
 
 ###############################################################################
 #
@@ -221,7 +222,8 @@ sub frames(@headers) {
 	my ($buffer, $result) = ('', 'timeout');
 
 	while (IO::Select->new($sock)->can_read(10)) {
-		sysread $sock, $buffer, 65536, length $buffer or return 'closed';
+		sysread $sock, $buffer, 65536, length $buffer
+			or return 'closed';
 
 		while (length $buffer >= 9) {
 			my ($high, $low, $type, $flags, $stream)
@@ -229,9 +231,9 @@ sub frames(@headers) {
 			my $length = $high << 16 | $low;
 
 			last if length $buffer < 9 + $length;
-			my $payload = substr substr($buffer, 0, 9 + $length, ''), 9;
+			my $frame = substr $buffer, 0, 9 + $length, '';
 
-			return status($payload) if $type == 1;
+			return status(substr $frame, 9) if $type == 1;
 			return 'RST' if $type == 3;
 			return 'GOAWAY' if $type == 7;
 			syswrite $sock, frame(4, 1, 0, '')

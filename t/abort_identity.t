@@ -235,7 +235,8 @@ for my $name (undef, '', ' ', 'a b', 'a/b', 'a,b', "a\tb", 'a"', "\xea\xb0\x80",
 {
 	is(at(4, "/media/k$q", headers => ['X-Tenant', $name]),
 		'403 AccessDenied', 'no tenant: ' . (defined $name
-		? '"' . substr($name =~ s/[^ -~]/./gr, 0, 20) . '"' : 'nothing'));
+		? '"' . substr($name =~ s/[^ -~]/./gr, 0, 20) . '"'
+			: 'nothing'));
 }
 
 is(at(4, "/media/k$q", headers => ['X-Tenant', 'a', 'X-Tenant', 'b']),

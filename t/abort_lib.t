@@ -28,22 +28,22 @@ my $object = '/some-bucket/multipart-object-123';
 
 my @vectors = (
 	['path style', { },
-		'581da340f85e2228a4f1a1dd3f83f8ac8bba8083ae0282d30b23e41abf7e3cc6'],
+	'581da340f85e2228a4f1a1dd3f83f8ac8bba8083ae0282d30b23e41abf7e3cc6'],
 	['virtual-host style', { path => '/multipart-object-123',
 		host => "some-bucket.$ncloud" },
-		'5ec3b6e2b681a021f1c9d657e93a7041f7756e686a3dc07884a8254b6023559f'],
+	'5ec3b6e2b681a021f1c9d657e93a7041f7756e686a3dc07884a8254b6023559f'],
 	['space and Hangul', { path => '/some-bucket/a%20b/'
 		. '%EA%B0%80%EB%82%98.bin' },
-		'ac279cf91ae26946a5feb340b75738586f89997fc0b2db6a3d730d0cd5ef0bc5'],
+	'ac279cf91ae26946a5feb340b75738586f89997fc0b2db6a3d730d0cd5ef0bc5'],
 	['punctuation', { path => '/some-bucket/'
 		. 'a%2Bb%26c%3Dd%25e~_-.%28x%29%21%2A%27' },
-		'cd813493a401a2a8c7fca465628719e7c1ae6adf67f4d6dbf8688d413ddaa910'],
+	'cd813493a401a2a8c7fca465628719e7c1ae6adf67f4d6dbf8688d413ddaa910'],
 	['session token', { token => 'TOKENEXAMPLE+/=' },
-		'7d3461a38badce64f4619c3c21cddeabd2b02edd7873850a701cdffcc3f4932e'],
+	'7d3461a38badce64f4619c3c21cddeabd2b02edd7873850a701cdffcc3f4932e'],
 	['host and date only', { signed => ['host', 'x-amz-date'] },
-		'ef68778ee7e9c83f3a183a6e432f660d8f899d6ef8515d3bb53277bc55b0fc78'],
+	'ef68778ee7e9c83f3a183a6e432f660d8f899d6ef8515d3bb53277bc55b0fc78'],
 	['presigned', { presign => 1 },
-		'95267932a9c9be91aea81f87fc10825f656f40b70e9670ab7d2547c3310d0761'],
+	'95267932a9c9be91aea81f87fc10825f656f40b70e9670ab7d2547c3310d0761'],
 );
 
 for (@vectors) {
@@ -101,7 +101,8 @@ sub bytes($s, %o) {
 		@{$r->{headers}};
 	push @headers, @{$o{headers} // []};
 
-	return "$r->{method} $r->{target} HTTP/" . ($o{version} // '1.1') . "\r\n"
+	return "$r->{method} $r->{target} HTTP/" . ($o{version} // '1.1')
+		. "\r\n"
 		. join('', map { "$_->[0]: $_->[1]\r\n" } @headers) . "\r\n"
 		. ($o{body} // '');
 }
@@ -168,7 +169,8 @@ my @bad = (
 	['control character', { target => '/media/a%0Ab?uploadId=A' },
 		qr/^control/],
 	['no UTF-8', { target => '/media/%FF?uploadId=A' }, qr/UTF-8/],
-	['long key', { target => "/media/$long?uploadId=A" }, qr/^key too long/],
+	['long key', { target => "/media/$long?uploadId=A" },
+		qr/^key too long/],
 	['id with a slash', { target => '/media/k?uploadId=A%2FB' },
 		qr/^upload id/],
 	['id of dots', { target => '/media/k?uploadId=..' }, qr/^upload id/],
@@ -185,7 +187,8 @@ my @bad = (
 	['date to come', { time => 960 }, qr/^x-amz-date/],
 	['body', { body => 'x', headers => [] }, qr/^incomplete/],
 	['body with a length', { body => 'xxxxx',
-		headers => [['content-length', 5]], without => 'content-length' },
+		headers => [['content-length', 5]], without =>
+			'content-length' },
 		qr/^body/],
 	['chunked body', { body => "1\r\nx\r\n0\r\n\r\n",
 		headers => [['Transfer-Encoding', 'chunked']] }, qr/^body/],
@@ -298,7 +301,8 @@ http {
             default_type application/xml;
             add_header x-amz-request-id $arg_id always;
             return 403 '<?xml version="1.0" encoding="UTF-8"?>
-<Error><Code>AccessDenied</Code><Message>A &amp; B</Message>$arg_more<Resource/><RequestId>7</RequestId></Error>';
+<Error><Code>AccessDenied</Code><Message>A &amp; B</Message>$arg_more
+<Resource/><RequestId>7</RequestId></Error>';
         }
         location /tls {
             proxy_pass https://%%STORAGE_tls%%;
@@ -411,10 +415,12 @@ my @lines = (
 	[alerts => 'alert] 1#1: *1 something'],
 	[alerts => 'crit] 1#1: *1 something'],
 	[alerts => 'notice] 1#1: worker process 7 exited with code 23'],
-	[sanitizer_reports => '==7==ERROR: AddressSanitizer: heap-use-after-free'],
+	[sanitizer_reports =>
+		'==7==ERROR: AddressSanitizer: heap-use-after-free'],
 	[sanitizer_reports => 's3.c:1:2: runtime error: load of null pointer'],
 	[leaks => "debug] 1#1: *1 s3 abort $key->{secret}"],
-	[leaks => "debug] 1#1: *1 http header: \"Authorization: $key->{secret}\""],
+	[leaks => 'debug] 1#1: *1 http header: "Authorization: '
+		. "$key->{secret}\""],
 	[leaks => "error] 1#1: *1 $signature"],
 	[leaks => "debug] 1#1: *1 s3 abort $signature"],
 	[leaks => 'debug] 1#1: *1 ' . ($storage->signatures())[0]],

@@ -109,7 +109,8 @@ $t->aborts(map { [@$_, '400 InvalidArgument'] }
 	['A-20 ..', '/media/k?uploadId=..'],
 	['A-20 %2e%2E', '/media/k?uploadId=%2e%2E'],
 	(map { ["A-20 $_", "/media/k?uploadId=A${_}B"] } qw/ %2F %2f %5C %26
-		%3F %23 %22 %27 %3C %2A %2C %3B %3A %40 %25 %EA%B0%80 /, '/', '\\', '?', '"', '*', ',', ':', '@', '!'),
+		%3F %23 %22 %27 %3C %2A %2C %3B %3A %40 %25 %EA%B0%80 /, '/',
+			'\\', '?', '"', '*', ',', ':', '@', '!'),
 	['A-20 double encoding', '/media/k?uploadId=A%252FB'],
 	['A-22 id of 1025 bytes', "/media/k?uploadId=${long}A"],
 	['A-22 id of 8 KB', '/media/k?uploadId=' . $long x 8],
@@ -128,8 +129,8 @@ $t->aborts(
 		qr/^400 Invalid(?:Argument|URI)\z/] } qw/ %00 A%00B %09 %0A
 		A%0D%0AB %7F %1f %EA %FF /),
 	(map { ["A-10 bad escape: $_", "/media/k?uploadId=$_",
-		qr/^400 Invalid(?:Argument|URI)\z/] } qw/ %zz A% A%4 %4 %u0041 %%41
-		%-1 /),
+		qr/^400 Invalid(?:Argument|URI)\z/] }
+		qw/ %zz A% A%4 %4 %u0041 %%41 %-1 /),
 
 	['A-16 no key', '/media/?uploadId=A', '400 InvalidRequest'],
 	['A-16 no slash', '/media?uploadId=A', '400 InvalidRequest'],

@@ -100,7 +100,8 @@ $t->aborts(map { [$_->[0], "/media/$_->[1]$q", "/media/$_->[2]$q"] }
 	['B-08 space', 'a%20b', 'a%20b'],
 	['B-08 encoded plus', 'a%2Bb', 'a%2Bb'],
 	['B-09 at sign', 'mac@2x.png', 'mac%402x.png'],
-	['B-09 punctuation', q{!*'()~;:,$&=}, '%21%2A%27%28%29~%3B%3A%2C%24%26%3D'],
+	['B-09 punctuation',
+		q{!*'()~;:,$&=}, '%21%2A%27%28%29~%3B%3A%2C%24%26%3D'],
 	['B-09 unreserved', 'aZ09-._~', 'aZ09-._~'],
 	['B-09 question mark', 'a%3Fb%3fuploadId=x', 'a%3Fb%3FuploadId%3Dx'],
 	['B-09 number sign', 'a%23b', 'a%23b'],
@@ -159,7 +160,8 @@ $t->aborts(
 	['B-04 out of the bucket', "/media/../other/k$q", '400 InvalidURI'],
 	['B-04 encoded', "/media/%2e%2e/other/k$q", '400 InvalidURI'],
 	['B-04 above the root', "/../media/k$q", '400'],
-	['B-05 bucket behind two slashes', "//media/k$q", qr/^400 Invalid\w+\z/],
+	['B-05 bucket behind two slashes', "//media/k$q",
+		qr/^400 Invalid\w+\z/],
 	['B-10 NUL', "/media/%00k$q", '400'],
 	['B-10 NUL within', "/media/k%00.txt$q", '400'],
 	['B-10 raw NUL', "/media/k\0$q", '400'],
@@ -195,7 +197,8 @@ for my $case (['two slashes', 'a//b'], ['at the start', '/k'],
 		"/media/$case->[1]$q"), port => 2);
 
 	is("$r->{status} " . ($t->sent())[0]{target},
-		"204 /media/$case->[1]$q", "B-05 merge_slashes off: $case->[0]");
+		"204 /media/$case->[1]$q",
+			"B-05 merge_slashes off: $case->[0]");
 }
 
 ###############################################################################

@@ -76,14 +76,16 @@ my @policies = (
 
 	['allow key=uploads/$s3_abort_tenant/*; # a',
 		['variable', ['alice', 'media/uploads/alice/k'], 'a'],
-		['of another tenant', ['alice', 'media/uploads/bob/k'], 'default'],
+		['of another tenant', ['alice', 'media/uploads/bob/k'],
+			'default'],
 		['of a longer name', ['alice', 'media/uploads/alice2/k'],
 			'default']],
 
 	['allow key=v/$http_x_value/*; # a1' . "\n"
 		. 'deny key=d/$http_x_value/*; # d' . "\nallow key=d/*; # a2",
 		['value', ['alice', 'media/v/x/k', 'A', 'X-Value', 'x'], 'a1'],
-		['an asterisk is no glob', ['alice', 'media/v/x/k', 'A', 'X-Value',
+		['an asterisk is no glob', ['alice', 'media/v/x/k', 'A',
+			'X-Value',
 			'*'], 'default'],
 		['an asterisk is itself', ['alice', 'media/v/%2A/k', 'A',
 			'X-Value', '*'], 'a1'],
@@ -111,7 +113,8 @@ my @policies = (
 			'default']],
 
 	["allow tenant=alice bucket=media; # a1\nallow tenant=ops; # a2\n"
-		. "allow tenant=dev-* key=dev/*; # a3\ndeny tenant=mallory; # d\n"
+		. "allow tenant=dev-* key=dev/*; # a3\n"
+		. "deny tenant=mallory; # d\n"
 		. "allow key=shared/*; # a4\ndeny tenant=alice key=x/*; # d2",
 		['literal tenant', ['alice', 'media/k'], 'a1'],
 		['literal tenant, another bucket', ['alice', 'other/k'],
@@ -144,8 +147,10 @@ my @policies = (
 	['allow "key~(?<tenant>[^/]+)/.*"; # a',
 		['group tenant', ['alice', 'media/alice/k'], 'a'],
 		['group tenant, another', ['alice', 'media/bob/k'], 'default'],
-		['group tenant, longer', ['alice', 'media/alice2/k'], 'default'],
-		['group tenant, shorter', ['alice', 'media/alic/k'], 'default']],
+		['group tenant, longer', ['alice', 'media/alice2/k'],
+			'default'],
+		['group tenant, shorter', ['alice', 'media/alic/k'],
+			'default']],
 
 	['allow "key~(?:x|(?<tenant>[^/]+)/.*)"; # a',
 		['group tenant that takes no part', ['alice', 'media/x'],
@@ -158,7 +163,8 @@ my @policies = (
 		['H-01 match limit denies', 'media/' . 'a' x 1000 . '!', 'd']],
 
 	['allow "key~(a+)+b"; # a',
-		['H-01 match limit does not allow', 'media/' . 'a' x 1000, 'default']],
+		['H-01 match limit does not allow', 'media/' . 'a' x 1000,
+			'default']],
 
 	["deny upload_id=A*; # d1\ndeny upload_id~[0-9]+; # d2\nallow; # a",
 		['upload_id glob', ['alice', 'media/k', 'Abc'], 'd1'],
@@ -188,18 +194,22 @@ my @policies = (
 		['deny older, age unknown', 'media/k', 'd']],
 
 	["allow if=\$http_x_ok; # a\ndeny if=\$http_x_bad; # d",
-		['if= set', ['alice', 'media/k', 'A', 'X-Ok', '1', 'X-Bad', '0'],
+		['if= set', ['alice', 'media/k', 'A', 'X-Ok', '1', 'X-Bad',
+			'0'],
 			'a'],
-		['if= zero', ['alice', 'media/k', 'A', 'X-Ok', '0', 'X-Bad', '0'],
+		['if= zero', ['alice', 'media/k', 'A', 'X-Ok', '0', 'X-Bad',
+			'0'],
 			'default'],
 		['if= of another value', ['alice', 'media/k', 'A', 'X-Ok', 'no',
 			'X-Bad', '0'], 'a'],
-		['if= that denies', ['alice', 'media/k', 'A', 'X-Ok', '1', 'X-Bad',
+		['if= that denies', ['alice', 'media/k', 'A', 'X-Ok', '1',
+			'X-Bad',
 			'1'], 'd'],
 		['if= 00 is not 0', ['alice', 'media/k', 'A', 'X-Ok', '00',
 			'X-Bad', '0'], 'a']],
 
-	["allow bucket=media key=a* upload_id=A; # a\ndeny key=*z upload_id=A; # d",
+	["allow bucket=media key=a* upload_id=A; # a\n"
+		. 'deny key=*z upload_id=A; # d',
 		['all conditions', 'media/ab', 'a'],
 		['one fails', ['alice', 'media/ab', 'B'], 'default'],
 		['a deny of which one fails', ['alice', 'media/az', 'B'],
@@ -356,7 +366,8 @@ is($t->audit(ask('/target', 'alice', 'uploads/k', 'A'))->{target},
 
 my ($by_tenant) = grep { $policies[$_][0] =~ /tenant=mallory/ } 0 .. $#policies;
 my %shapes = map { $_->{body} =~ s!<(Resource|RequestId)>.*?</\g1>!!gr => 1 }
-	ask('/p0', 'alice', 'media/k', 'A'), ask('/p1', 'alice', 'other/k', 'A'),
+	ask('/p0', 'alice', 'media/k', 'A'), ask('/p1', 'alice', 'other/k',
+		'A'),
 	ask("/p$by_tenant", 'nobody', 'media/k', 'A'),
 	ask("/p$by_tenant", 'mallory', 'media/k', 'A');
 is(scalar keys %shapes, 1, 'G-14 denials look alike');

@@ -32,7 +32,8 @@ my %bad = (
 	self_signed => [san => ['storage.test']],
 	wrong_ca => [issuer => 'other-ca', san => ['storage.test']],
 	wrong_name => [issuer => 'ca', san => ['other.test']],
-	suffix => [issuer => 'ca', san => ['storage.test.evil', 'xstorage.test']],
+	suffix => [issuer => 'ca',
+		san => ['storage.test.evil', 'xstorage.test']],
 	only_cn => [issuer => 'ca', cn => 'storage.test'],
 	cn_besides => [issuer => 'ca', cn => 'storage.test',
 		san => ['other.test']],
@@ -234,7 +235,7 @@ is(handshake($t->{storages}{wrong_name})->{sni}, 'other.test', 'ssl_name: SNI');
 is(ask('virtual'), '204 ', 'addressing virtual');
 is(handshake($virtual)->{sni}, 'media.storage.test', 'addressing virtual: SNI');
 is(ask('virtual', 'a.b.c'), '502 ServiceUnavailable',
-	'addressing virtual: a bucket whose name the certificate does not cover');
+	'addressing virtual: a bucket that the certificate does not cover');
 is_deeply([$t->sent('virtual')], [], 'addressing virtual: nothing sent');
 
 is(ask('mutual'), '204 ', 'ssl_certificate');
@@ -261,13 +262,14 @@ for my $s (@shared) {
 	my $good = $name =~ /good/;
 	my $sibling = sub {
 		$s->answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-		my $r = $t->request("GET /sibling/ HTTP/1.1\r\nHost: gw.test\r\n"
-			. "X-Endpoint: $name\r\nConnection: close\r\n\r\n");
+		my $r = $t->request(S3Abort::request_bytes('GET', '/sibling/',
+			'X-Endpoint', $name));
 		$s->answer(204);
 		return $r->{status};
 	};
 
-	is($sibling->(), 200, "J-07 $name: the sibling gets through") for 1 .. 2;
+	is($sibling->(), 200, "J-07 $name: the sibling gets through")
+		for 1 .. 2;
 
 	for my $round (1 .. 3) {
 		is(ask($name), $good ? '204 ' : '502 ServiceUnavailable',
@@ -284,8 +286,8 @@ for my $s (@shared) {
 
 	my (%first, %opener);
 
-	for (map { Storage::parse_request($_) } grep { $_->{event} eq 'request' }
-		$s->all_events())
+	for (map { Storage::parse_request($_) }
+		grep { $_->{event} eq 'request' } $s->all_events())
 	{
 		$first{$_->{conn}} //= $_->{method};
 		$opener{$first{$_->{conn}}} = 1 if $_->{method} eq 'DELETE';

@@ -157,7 +157,8 @@ my @answers = (
 	['400 InvalidURI', '400 InvalidURI', '400 InvalidURI FAILED'],
 	['400 KeyTooLong', '400 KeyTooLong', '400 KeyTooLongError FAILED'],
 	['400 of its own', '400 SomethingElse', qr/^400 InvalidRequest FAILED/],
-	['F-19 403 AccessDenied', '403 AccessDenied', '403 AccessDenied FAILED'],
+	['F-19 403 AccessDenied', '403 AccessDenied',
+		'403 AccessDenied FAILED'],
 	['403 without a code', { status => 403, body => '' },
 		'403 AccessDenied FAILED'],
 	['409', '409 OperationAborted', '409 OperationAborted FAILED'],
@@ -175,7 +176,8 @@ my @answers = (
 	['F-21 307', { status => 307, code => 'TemporaryRedirect',
 		headers => [['Location', 'http://127.0.0.1/']] },
 		qr/^502 ServiceUnavailable /],
-	['F-21 308', { status => 308, body => '' }, qr/^502 ServiceUnavailable /],
+	['F-21 308', { status => 308, body => '' },
+		qr/^502 ServiceUnavailable /],
 	['304', { raw => "HTTP/1.1 304 Not Modified\r\n\r\n" },
 		qr/^502 ServiceUnavailable /],
 	['418', 418, qr/^(?:400|502) \w+ /],
@@ -238,12 +240,14 @@ my @nonsense = (
 	['D-07 101', "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n"
 		. "Connection: upgrade\r\n\r\n$full"],
 	['1,000 times 100', "HTTP/1.1 100 Continue\r\n\r\n" x 1000 . $full],
-	['bad chunk size', "HTTP/1.1 404 X\r\nTransfer-Encoding: chunked\r\n\r\n"
+	['bad chunk size',
+		"HTTP/1.1 404 X\r\nTransfer-Encoding: chunked\r\n\r\n"
 		. "zz\r\n<Error>\r\n0\r\n\r\n"],
 	['NUL in a header', "HTTP/1.1 204 No Content\r\nA: b\0c\r\n\r\n"],
 	['two lengths', "HTTP/1.1 404 X\r\nContent-Length: 5\r\n"
 		. "Content-Length: 6\r\n\r\nhello!"],
-	['negative length', "HTTP/1.1 404 X\r\nContent-Length: -5\r\n\r\nhello"],
+	['negative length',
+		"HTTP/1.1 404 X\r\nContent-Length: -5\r\n\r\nhello"],
 	['F-14 headers over the buffer', "HTTP/1.1 204 No Content\r\n"
 		. 'X-A: ' . 'a' x 70_000 . "\r\n\r\n"],
 	['F-14 10,000 headers', "HTTP/1.1 204 No Content\r\n"
@@ -253,7 +257,8 @@ my @nonsense = (
 for my $then ('close', 'rst') {
 	for (@nonsense) {
 		my ($name, $bytes) = @$_;
-		my $got = result(ask('storage', { raw => $bytes, then => $then }));
+		my $got = result(ask('storage',
+			{ raw => $bytes, then => $then }));
 
 		like($got, qr/^502 ServiceUnavailable (?:UNKNOWN|FAILED)\z/,
 			"F-03 $name, $then");
@@ -287,8 +292,8 @@ for my $body ('<?xml version="1.0"?><Error><Resource><Code>NoSuchBucket</Code>'
 	. '</Code></Error>', '<Error><Code></Code></Error>')
 {
 	is(ask('storage', { status => 404, body => $body })->{code},
-		'NoSuchUpload', 'G-09 no code in ' . substr $body =~ s/[^ -~]/./gr,
-		0, 60);
+		'NoSuchUpload',
+		'G-09 no code in ' . substr $body =~ s/[^ -~]/./gr, 0, 60);
 }
 
 # time
@@ -321,7 +326,8 @@ for (['5', 5], ['1', 1], ['300', 300], ['0', 1], ['301', 300],
 		"F-16 Retry-After: $value");
 }
 
-for my $value ('soon', '-5', '9' x 20, '', '1e3', ' 5 x', 'Fri, 31 Dec 9999 23:59:59 GMT',
+for my $value ('soon', '-5', '9' x 20, '', '1e3', ' 5 x',
+	'Fri, 31 Dec 9999 23:59:59 GMT',
 	undef)
 {
 	my $r = ask('storage', { status => 503, code => 'SlowDown',
@@ -358,7 +364,8 @@ my $lost = { status => 204, send => 0, then => 'hang' };
 is(result(ask('two', [$lost, '404 NoSuchUpload'])), '204  ASSUMED_ABORTED',
 	'F-05 timed out, then 404');
 is(result(ask('two', [{ status => 204, send => 12, then => 'close' },
-	'404 NoSuchUpload'])), '204  ASSUMED_ABORTED', 'F-05 cut off, then 404');
+	'404 NoSuchUpload'])), '204  ASSUMED_ABORTED',
+		'F-05 cut off, then 404');
 is(result(ask('two', [{ status => 204, send => 0, then => 'rst' },
 	'404 NoSuchUpload'])), '204  ASSUMED_ABORTED', 'F-05 reset, then 404');
 
@@ -369,7 +376,8 @@ for my $status (500, 502, 504) {
 
 for my $status (503, 429) {
 	is(result(ask('more', [$status, '404 NoSuchUpload'])),
-		'404 NoSuchUpload GONE', "F-05 $status, then 404: it was not sent");
+		'404 NoSuchUpload GONE',
+			"F-05 $status, then 404: it was not sent");
 }
 
 is(result(ask('down_up', '404 NoSuchUpload')), '404 NoSuchUpload GONE',
@@ -388,14 +396,16 @@ is(scalar(() = $t->sent()), 1, 'one attempt');
 
 for my $status (429, 500, 502, 503, 504) {
 	ask('two', [$status, 204]);
-	is(scalar(() = $t->sent()), 1, "F-16 F-17 $status: no retry by default");
+	is(scalar(() = $t->sent()), 1,
+		"F-16 F-17 $status: no retry by default");
 	is(result(ask('more', [$status, 204])), '204  ABORTED',
 		"F-17 $status: retry where asked for");
 }
 
 my $r = ask('more', [{ status => 503, code => 'SlowDown',
 	headers => [['Retry-After', 9]] }, '404 NoSuchBucket']);
-is("$r->{status} $r->{code}", '404 NoSuchBucket', 'F-32 the last answer counts');
+is("$r->{status} $r->{code}", '404 NoSuchBucket',
+	'F-32 the last answer counts');
 ok(!exists $r->{headers}{'retry-after'}, 'F-32 nothing of the first');
 
 is(result(ask('down')), '502 ServiceUnavailable FAILED', 'F-01 refused');
@@ -426,7 +436,8 @@ is(connections(), 2, 'F-04 a fresh connection');
 is(scalar(() = $t->sent()), 2, 'F-04 one retry');
 
 is(result(ask('kept', [{ status => 204, send => 0, then => 'close' },
-	'404 NoSuchUpload'])), '204  ASSUMED_ABORTED', 'F-04 F-05 and then 404');
+	'404 NoSuchUpload'])), '204  ASSUMED_ABORTED',
+		'F-04 F-05 and then 404');
 
 # closed while idle: no request is lost, nor sent twice
 
@@ -437,7 +448,8 @@ is(scalar(() = $t->sent()), 1, 'closed while idle: sent once');
 
 for (['extra bytes', "${full}EXTRA"], ['a second answer', $full . $full],
 	['HTTP/1.0', "HTTP/1.0 204 No Content\r\n\r\n"],
-	['Connection: close', "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"],
+	['Connection: close',
+		"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"],
 	['a 204 with a body', "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n"
 	. "\r\nhello"])
 {
@@ -490,7 +502,8 @@ $client->send(S3Abort::request_bytes('DELETE', '/media/k?uploadId=A',
 	'X-Endpoint', 'rotated'));
 $t->wait_for(sub { $t->sent() }, 'F-18 rotation: the first attempt is sent');
 $t->write('rotated.credentials', $text =~ s/\Q$access\E/$access-NEW/r
-	=~ s/secret_access_key = .*/secret_access_key = CANARY\/new+secret/r, 0640);
+	=~ s/secret_access_key = .*/secret_access_key = CANARY\/new+secret/r,
+		0640);
 $r = $client->answer();
 
 is(result($r), '204  ABORTED', 'F-18 rotation: tried again');

@@ -86,8 +86,16 @@ http {
         s3_abort_pass storage policy=media;
 
         location / { }
-        location /limited { limit_req zone=tenants; s3_abort_base_path /limited; }
-        location /mapped { limit_req zone=mapped; s3_abort_base_path /mapped; }
+
+        location /limited {
+            s3_abort_base_path /limited;
+            limit_req zone=tenants;
+        }
+
+        location /mapped {
+            s3_abort_base_path /mapped;
+            limit_req zone=mapped;
+        }
 
         location /rewrite {
             s3_abort_base_path /rewrite;
@@ -204,8 +212,8 @@ my %key = (alice => 'AKIALICE', bob => 'AKIABOB');
 
 sub signed($path, $who, %o) {
 	my %r = (access_key => $key{$who}, secret => "CANARY/$who+secret",
-		region => 'kr-standard', target => "$path?uploadId=A", headers =>
-		[['Host', 'gw.test']]);
+		region => 'kr-standard', target => "$path?uploadId=A",
+		headers => [['Host', 'gw.test']]);
 	my $r = $o{presigned} ? SigV4::presign(%r) : SigV4::sign(%r);
 
 	return $t->request(S3Abort::request_bytes('DELETE', $r->{target},
@@ -222,7 +230,8 @@ like($uri, qr!^/media/k\?uploadId=A&X-Amz-Algorithm=.*X-Amz-SignedHeaders!,
 is($uri =~ /Signature=[^&]/ ? 1 : 0, 0, 'G-02 $s3_abort_uri has no signature');
 
 is(signed('/limited/media/k', 'alice')->{status}, 204, 'limit_req, first');
-is(signed('/limited/media/k', 'alice')->{code}, 'SlowDown', 'limit_req, second');
+is(signed('/limited/media/k', 'alice')->{code}, 'SlowDown',
+	'limit_req, second');
 is(signed('/limited/media/k', 'bob')->{status}, 204,
 	'limit_req, another tenant');
 
@@ -235,7 +244,8 @@ is(signed('/rewrite/media/k', 'alice')->{status}, 204, 'rewrite phase');
 is(signed('/rewrite/media/k', 'bob')->{status}, 418,
 	'rewrite phase, another tenant');
 
-is($t->abort('/chosen/media/k?uploadId=A')->{status}, 204, 'map of an endpoint');
+is($t->abort('/chosen/media/k?uploadId=A')->{status}, 204,
+	'map of an endpoint');
 is($t->abort('/chosen/nowhere/k?uploadId=A')->{status}, 500,
 	'map that yields none');
 

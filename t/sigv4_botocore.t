@@ -29,7 +29,7 @@ my %least = (
 
 plan tests => 4 + 2 * keys %least;
 
-diag("TEST_SEED=$seed");
+note("TEST_SEED=$seed TEST_COUNT=$count");
 
 ###############################################################################
 
@@ -62,7 +62,7 @@ while (@requests && @answers) {
 
 for my $group (sort keys %least) {
 	is(@{ $failed{$group} // [] }, 0, "$group: all agree")
-		or diag($failed{$group}[0]);
+		or diag("TEST_SEED=$seed TEST_COUNT=$count\n", $failed{$group}[0]);
 	cmp_ok($n{$group} // 0, '>=', $least{$group}, "$group: enough of them");
 }
 

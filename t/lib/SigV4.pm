@@ -237,8 +237,8 @@ sub parse_header($value, $r, $parts) {
 }
 
 sub parse_query($query, $parts) {
-	my %q = map { my ($n, $v) = split /=/, $_, 2; $n => uri_decode($v // '') }
-		split /&/, $query;
+	my %q = map { my ($name, $value) = split /=/, $_, 2;
+		$name => uri_decode($value // '') } split /&/, $query;
 
 	($q{'X-Amz-Algorithm'} // '') eq ALGORITHM
 		or return 'malformed X-Amz-Algorithm';

@@ -142,7 +142,8 @@ sub script($self) {
 
 	@{$self->{code}} = grep { ref $_ eq 'CODE' } @list;
 	my $n = 0;
-	@list = map { ref $_ eq 'CODE' ? { code => $n++ } : { is => $_ } } @list;
+	@list = map { ref $_ eq 'CODE' ? { code => $n++ }
+		: { is => $_ } } @list;
 
 	open my $fh, '>', "$self->{sequence}.new" or die "sequence: $!\n";
 	print $fh "0\n", $JSON->encode(\@list);
@@ -213,8 +214,8 @@ sub parse_request($e) {
 	my ($head, $body) = split /\r\n\r\n/, $e->{raw}, 2;
 	my ($line, @lines) = split /\r\n/, $head, -1;
 	my ($method, $target, $version) = split / /, $line, 3;
-	my @headers = map { /^([^:]*):[ \t]*(.*?)[ \t]*\z/s ? [$1, $2] : [$_, ''] }
-		@lines;
+	my @headers = map { /^([^:]*):[ \t]*(.*?)[ \t]*\z/s ? [$1, $2]
+		: [$_, ''] } @lines;
 
 	return {
 		%$e, method => $method, target => $target, version => $version,
@@ -330,7 +331,8 @@ sub header_violations($self, $r) {
 	$n{lc $_->[0]}++ for @{$r->{headers}};
 
 	my @v = map { "header $_" } grep { !$ALLOWED{$_} } sort keys %n;
-	push @v, map { "header $_ $n{$_} times" } grep { $n{$_} > 1 } sort keys %n;
+	push @v, map { "header $_ $n{$_} times" } grep { $n{$_} > 1 }
+		sort keys %n;
 	push @v, map { "no header $_" } grep { !$n{$_} } @REQUIRED;
 
 	push @v, "Content-Length: $r->{header}{'content-length'}"
@@ -395,7 +397,8 @@ sub tls_context($self) {
 	require IO::Socket::SSL;
 
 	my $tls = $self->{tls};
-	my @files = (SSL_cert_file => $tls->{cert}, SSL_key_file => $tls->{key});
+	my @files = (SSL_cert_file => $tls->{cert},
+		SSL_key_file => $tls->{key});
 
 	# for what OpenSSL does not even load otherwise
 

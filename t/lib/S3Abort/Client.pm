@@ -152,8 +152,10 @@ sub parsed($test, $raw, $method, $complete) {
 	$a{incomplete} = 1 unless $complete;
 
 	for (@lines) {
-		my ($name, $value) = /^([^:\s]+):[ \t]*(.*?)[ \t]*\z/
-			or push(@{$test->{problems}}, "header line \"$_\""), next;
+		push @{$test->{problems}}, "header line \"$_\""
+			unless /^([^:\s]+):[ \t]*(.*?)[ \t]*\z/;
+
+		my ($name, $value) = ($1 // $_, $2 // '');
 		my $had = $a{headers}{lc $name};
 		$a{headers}{lc $name} = defined $had ? "$had, $value" : $value;
 	}
@@ -249,8 +251,9 @@ sub check($test, $a) {
 	push @problems, $a->{code} if $a->{code} =~ /^\(/;
 	push @problems, 'incomplete' if $a->{incomplete};
 	push @problems, 'no Date' unless $h->{date};
-	push @problems, '204 with a body or its headers' if $a->{status} eq '204'
-		&& (length $a->{body} || exists $h->{'content-type'});
+	push @problems, 'a 204 with a body, or its headers'
+		if $a->{status} eq '204' && (length $a->{body}
+		|| exists $h->{'content-type'});
 
 	push @{$test->{problems}}, map { "$_ in:\n$a->{raw}" } @problems;
 }

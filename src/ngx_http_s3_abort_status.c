@@ -1,0 +1,806 @@
+
+/*
+ * Counters in shared memory, and the location that shows them.  Workers add
+ * to them without a lock; a full zone loses counts, never decisions.
+ */
+
+
+#include "ngx_http_s3_abort.h"
+
+
+#define NGX_HTTP_S3_ABORT_NDECISIONS   5
+#define NGX_HTTP_S3_ABORT_NOUTCOMES    6
+#define NGX_HTTP_S3_ABORT_NCLASSES     6          /* "none", 1xx to 5xx */
+#define NGX_HTTP_S3_ABORT_NBUCKETS     12
+
+
+/* of one name: an endpoint or a file; kept over reloads */
+
+struct ngx_http_s3_abort_stat_s {
+    ngx_http_s3_abort_stat_t    *next;
+
+    /* an endpoint's */
+
+    ngx_atomic_t                 outcomes[NGX_HTTP_S3_ABORT_NOUTCOMES];
+    ngx_atomic_t                 responses[NGX_HTTP_S3_ABORT_NCLASSES];
+    ngx_atomic_t                 latency[NGX_HTTP_S3_ABORT_NBUCKETS];
+    ngx_atomic_t                 latency_msec;
+    ngx_atomic_t                 retries;
+    ngx_atomic_t                 unauthorized;
+
+    /* a file's */
+
+    ngx_atomic_t                 loads;
+    ngx_atomic_t                 failures;
+    ngx_atomic_t                 loaded;
+
+    size_t                       len;
+    u_char                       name[1];
+};
+
+
+struct ngx_http_s3_abort_counters_s {
+    size_t                       size;            /* of this structure */
+    ngx_atomic_t                 requests[NGX_HTTP_S3_ABORT_NDECISIONS]
+                                         [S3_NERRORS];
+    ngx_atomic_t                 match_limits;
+    ngx_atomic_t                 candidates;
+    ngx_http_s3_abort_stat_t    *stats;
+};
+
+
+typedef struct {
+    ngx_http_request_t          *request;
+    u_char                      *pos;
+    u_char                      *end;
+    ngx_uint_t                   comma;
+} ngx_http_s3_abort_writer_t;
+
+
+static ngx_int_t ngx_http_s3_abort_log_handler(ngx_http_request_t *r);
+static void ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
+    ngx_http_s3_abort_stat_t *stat);
+static ngx_int_t ngx_http_s3_abort_init_zone(ngx_shm_zone_t *shm_zone,
+    void *data);
+static ngx_http_s3_abort_stat_t *ngx_http_s3_abort_get_stat(
+    ngx_slab_pool_t *shpool, ngx_http_s3_abort_counters_t *counters,
+    ngx_str_t *name);
+static ngx_int_t ngx_http_s3_abort_status_handler(ngx_http_request_t *r);
+static size_t ngx_http_s3_abort_status_size(
+    ngx_http_s3_abort_main_conf_t *smcf);
+static void ngx_http_s3_abort_write_prometheus(
+    ngx_http_s3_abort_writer_t *w, ngx_http_s3_abort_main_conf_t *smcf);
+static void ngx_http_s3_abort_write_latency(ngx_http_s3_abort_writer_t *w,
+    ngx_http_s3_abort_endpoint_t *ep);
+static void ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
+    ngx_http_s3_abort_main_conf_t *smcf);
+static void ngx_http_s3_abort_write_json_endpoint(
+    ngx_http_s3_abort_writer_t *w, ngx_http_s3_abort_endpoint_t *ep);
+static void ngx_http_s3_abort_write_requests(ngx_http_s3_abort_writer_t *w,
+    ngx_http_s3_abort_counters_t *counters, const char *format);
+static void ngx_http_s3_abort_write(ngx_http_s3_abort_writer_t *w,
+    const char *fmt, ...);
+
+
+/* upper bounds, in milliseconds; the last is +Inf */
+
+static ngx_uint_t  ngx_http_s3_abort_buckets[NGX_HTTP_S3_ABORT_NBUCKETS] = {
+    5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 0
+};
+
+static const char  *ngx_http_s3_abort_bucket_names[] = {
+    "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5",
+    "10", "+Inf"
+};
+
+static const char  *ngx_http_s3_abort_class_names[] = {
+    "none", "1xx", "2xx", "3xx", "4xx", "5xx"
+};
+
+static const char  *ngx_http_s3_abort_decision_names[] = {
+    "NONE", "ALLOWED", "DENIED", "UNAUTHENTICATED", "INVALID"
+};
+
+static const char  *ngx_http_s3_abort_outcome_names[] = {
+    "NOT_SENT", "ABORTED", "GONE", "ASSUMED_ABORTED", "FAILED", "UNKNOWN"
+};
+
+
+#define ngx_http_s3_abort_add(counter)                                       \
+    (void) ngx_atomic_fetch_add(&(counter), 1)
+
+
+char *
+ngx_http_s3_abort_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_abort_main_conf_t *smcf = conf;
+
+    u_char     *p;
+    ssize_t     size;
+    ngx_str_t  *value, name, s;
+
+    if (smcf->zone) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    p = (u_char *) ngx_strchr(value[1].data, ':');
+
+    if (ngx_strncmp(value[1].data, "zone=", 5) != 0 || p == NULL) {
+        goto invalid;
+    }
+
+    name.data = value[1].data + 5;
+    name.len = p - name.data;
+
+    s.data = p + 1;
+    s.len = value[1].data + value[1].len - s.data;
+
+    size = ngx_parse_size(&s);
+
+    if (name.len == 0 || size == NGX_ERROR) {
+        goto invalid;
+    }
+
+    if (size < (ssize_t) (8 * ngx_pagesize)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is too small", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    smcf->zone = ngx_shared_memory_add(cf, &name, size,
+                                       &ngx_http_s3_abort_module);
+    if (smcf->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    smcf->zone->init = ngx_http_s3_abort_init_zone;
+    smcf->zone->data = smcf;
+
+    return NGX_CONF_OK;
+
+invalid:
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid zone \"%V\", it must be zone=name:size",
+                       &value[1]);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_http_s3_abort_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_abort_loc_conf_t *slcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    value = cf->args->elts;
+
+    if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "json") == 0) {
+        slcf->status_json = 1;
+
+    } else if (cf->args->nelts == 2
+               && ngx_strcmp(value[1].data, "prometheus") != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid format \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_s3_abort_status_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_s3_abort_status_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt            *h;
+    ngx_http_core_main_conf_t      *cmcf;
+    ngx_http_s3_abort_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_abort_module);
+
+    if (smcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_s3_abort_log_handler;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_s3_abort_count_file(ngx_http_s3_abort_file_t *file, ngx_uint_t ok)
+{
+    if (file->stat == NULL) {
+        return;
+    }
+
+    if (ok) {
+        ngx_http_s3_abort_add(file->stat->loads);
+        file->stat->loaded = file->loaded;
+
+    } else {
+        ngx_http_s3_abort_add(file->stat->failures);
+    }
+}
+
+
+/* all that is counted of a request is counted when it is over */
+
+static ngx_int_t
+ngx_http_s3_abort_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_s3_abort_ctx_t        *ctx;
+    ngx_http_s3_abort_main_conf_t  *smcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
+
+    if (ctx == NULL || !ctx->captured || r != r->main
+        || ctx->error == S3_NOT_IMPLEMENTED || smcf->counters == NULL)
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_s3_abort_add(
+                        smcf->counters->requests[ctx->decision][ctx->error]);
+
+    if (ctx->match_limit) {
+        ngx_http_s3_abort_add(smcf->counters->match_limits);
+    }
+
+    if (ctx->candidate_decision != NGX_HTTP_S3_ABORT_UNDECIDED
+        && ctx->candidate_decision != ctx->decision)
+    {
+        ngx_http_s3_abort_add(smcf->counters->candidates);
+    }
+
+    if (ctx->forwarded && ctx->endpoint->stat) {
+        ngx_http_s3_abort_add(ctx->endpoint->stat->outcomes[ctx->outcome]);
+
+        if (ctx->unauthorized) {
+            ngx_http_s3_abort_add(ctx->endpoint->stat->unauthorized);
+        }
+
+        ngx_http_s3_abort_count_attempts(r, ctx->endpoint->stat);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
+    ngx_http_s3_abort_stat_t *stat)
+{
+    ngx_uint_t                  i, n, status;
+    ngx_msec_t                  msec;
+    ngx_http_upstream_state_t  *state;
+
+    if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
+        return;
+    }
+
+    state = r->upstream_states->elts;
+    msec = 0;
+
+    for (i = 0; i < r->upstream_states->nelts; i++) {
+
+        if (state[i].peer == NULL) {
+            continue;
+        }
+
+        if (i) {
+            ngx_http_s3_abort_add(stat->retries);
+        }
+
+        /* without a header there was no response, whatever nginx made of it */
+
+        status = (state[i].header_time == (ngx_msec_t) -1)
+                 ? 0 : state[i].status / 100;
+
+        ngx_http_s3_abort_add(stat->responses[status
+                              < NGX_HTTP_S3_ABORT_NCLASSES ? status : 0]);
+
+        if (state[i].response_time != (ngx_msec_t) -1) {
+            msec += state[i].response_time;
+        }
+    }
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NBUCKETS - 1; n++) {
+        if (msec <= ngx_http_s3_abort_buckets[n]) {
+            break;
+        }
+    }
+
+    ngx_http_s3_abort_add(stat->latency[n]);
+
+    (void) ngx_atomic_fetch_add(&stat->latency_msec, msec);
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_init_zone(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_uint_t                       i;
+    ngx_slab_pool_t                 *shpool;
+    ngx_http_s3_abort_file_t       **file;
+    ngx_http_s3_abort_endpoint_t   **ep;
+    ngx_http_s3_abort_counters_t    *counters;
+    ngx_http_s3_abort_main_conf_t   *smcf;
+
+    smcf = shm_zone->data;
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    counters = shpool->data;
+
+    if (counters == NULL || counters->size != sizeof(*counters)) {
+        counters = ngx_slab_calloc(shpool, sizeof(*counters));
+        if (counters == NULL) {
+            return NGX_ERROR;
+        }
+
+        counters->size = sizeof(*counters);
+        shpool->data = counters;
+    }
+
+    /* a zone that is full says so by itself, and counts no more names */
+
+    smcf->counters = counters;
+
+    ep = smcf->endpoints.elts;
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        ep[i]->stat = ngx_http_s3_abort_get_stat(shpool, counters,
+                                                 &ep[i]->name);
+    }
+
+    file = smcf->files.elts;
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+        file[i]->stat = ngx_http_s3_abort_get_stat(shpool, counters,
+                                                   &file[i]->path);
+        ngx_http_s3_abort_count_file(file[i], 1);
+    }
+
+    return NGX_OK;
+}
+
+
+/* a file's path begins with "/", as no endpoint's name does */
+
+static ngx_http_s3_abort_stat_t *
+ngx_http_s3_abort_get_stat(ngx_slab_pool_t *shpool,
+    ngx_http_s3_abort_counters_t *counters, ngx_str_t *name)
+{
+    ngx_http_s3_abort_stat_t  *stat;
+
+    for (stat = counters->stats; stat; stat = stat->next) {
+        if (stat->len == name->len
+            && ngx_strncmp(stat->name, name->data, name->len) == 0)
+        {
+            return stat;
+        }
+    }
+
+    stat = ngx_slab_calloc(shpool, sizeof(*stat) + name->len);
+
+    if (stat) {
+        stat->len = name->len;
+        ngx_memcpy(stat->name, name->data, name->len);
+
+        stat->next = counters->stats;
+        counters->stats = stat;
+    }
+
+    return stat;
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_status_handler(ngx_http_request_t *r)
+{
+    size_t                          size;
+    ngx_int_t                       rc;
+    ngx_buf_t                      *b;
+    ngx_http_s3_abort_writer_t      w;
+    ngx_http_s3_abort_loc_conf_t   *slcf;
+    ngx_http_s3_abort_main_conf_t  *smcf;
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_abort_module);
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
+
+    if (smcf->counters == NULL) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "\"s3_abort_status\" without \"s3_abort_zone\"");
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    size = ngx_http_s3_abort_status_size(smcf);
+
+    b = ngx_create_temp_buf(r->pool, size);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    w.request = r;
+    w.pos = b->start;
+    w.end = b->end;
+    w.comma = 0;
+
+    if (slcf->status_json) {
+        ngx_http_s3_abort_write_json(&w, smcf);
+        ngx_str_set(&r->headers_out.content_type, "application/json");
+
+    } else {
+        ngx_http_s3_abort_write_prometheus(&w, smcf);
+        ngx_str_set(&r->headers_out.content_type,
+                    "text/plain; version=0.0.4");
+    }
+
+    b->last = w.pos;
+
+    return ngx_http_s3_abort_send(r, NGX_HTTP_OK, b);
+}
+
+
+/* an upper bound, with lines of up to 256 bytes and a name */
+
+static size_t
+ngx_http_s3_abort_status_size(ngx_http_s3_abort_main_conf_t *smcf)
+{
+    size_t                          size;
+    ngx_uint_t                      i;
+    ngx_http_s3_abort_file_t      **file;
+    ngx_http_s3_abort_endpoint_t  **ep;
+
+    size = 16 * 1024 + NGX_HTTP_S3_ABORT_NDECISIONS * S3_NERRORS * 160;
+
+    ep = smcf->endpoints.elts;
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        size += 40 * (256 + ep[i]->name.len);
+    }
+
+    file = smcf->files.elts;
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+        size += 4 * (256 + 6 * file[i]->path.len);
+    }
+
+    return size;
+}
+
+
+static void
+ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
+    ngx_http_s3_abort_main_conf_t *smcf)
+{
+    ngx_uint_t                      i, n;
+    ngx_http_s3_abort_file_t      **file;
+    ngx_http_s3_abort_endpoint_t  **ep;
+
+    ep = smcf->endpoints.elts;
+    file = smcf->files.elts;
+
+#define ngx_http_s3_abort_help(name, type, help)                             \
+    ngx_http_s3_abort_write(w, "# HELP s3_abort_" name " " help "\n"         \
+                               "# TYPE s3_abort_" name " " type "\n")
+
+    ngx_http_s3_abort_help("requests_total", "counter",
+        "Abort requests by decision and S3 error code.");
+    ngx_http_s3_abort_write_requests(w, smcf->counters,
+        "s3_abort_requests_total{decision=\"%s\",code=\"%V\"} %uA\n");
+
+    ngx_http_s3_abort_help("outcomes_total", "counter",
+        "Forwarded aborts by what became of them.");
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        for (n = 1; ep[i]->stat && n < NGX_HTTP_S3_ABORT_NOUTCOMES; n++) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_outcomes_total{endpoint=\"%V\",outcome=\"%s\"} "
+                "%uA\n", &ep[i]->name, ngx_http_s3_abort_outcome_names[n],
+                ep[i]->stat->outcomes[n]);
+        }
+    }
+
+    ngx_http_s3_abort_help("storage_responses_total", "counter",
+        "Attempts by the class of the storage's response.");
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        for (n = 0; ep[i]->stat && n < NGX_HTTP_S3_ABORT_NCLASSES; n++) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_storage_responses_total{endpoint=\"%V\","
+                "class=\"%s\"} %uA\n", &ep[i]->name,
+                ngx_http_s3_abort_class_names[n], ep[i]->stat->responses[n]);
+        }
+    }
+
+    ngx_http_s3_abort_help("storage_retries_total", "counter",
+        "Attempts that followed another one.");
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        if (ep[i]->stat) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_storage_retries_total{endpoint=\"%V\"} %uA\n",
+                &ep[i]->name, ep[i]->stat->retries);
+        }
+    }
+
+    ngx_http_s3_abort_help("storage_unauthorized_total", "counter",
+        "Aborts for which the storage refused the gateway's credentials.");
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        if (ep[i]->stat) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_storage_unauthorized_total{endpoint=\"%V\"} %uA\n",
+                &ep[i]->name, ep[i]->stat->unauthorized);
+        }
+    }
+
+    ngx_http_s3_abort_help("storage_latency_seconds", "histogram",
+        "Time that the storage took for an abort, with retries.");
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        if (ep[i]->stat) {
+            ngx_http_s3_abort_write_latency(w, ep[i]);
+        }
+    }
+
+    ngx_http_s3_abort_help("file_loads_total", "counter",
+        "Times a worker or a reload read a file of secrets.");
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+        if (file[i]->stat) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_file_loads_total{file=\"%V\"} %uA\n",
+                &file[i]->path, file[i]->stat->loads);
+        }
+    }
+
+    ngx_http_s3_abort_help("file_failures_total", "counter",
+        "Times a file of secrets could not be read, and the old one stayed.");
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+        if (file[i]->stat) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_file_failures_total{file=\"%V\"} %uA\n",
+                &file[i]->path, file[i]->stat->failures);
+        }
+    }
+
+    ngx_http_s3_abort_help("file_age_seconds", "gauge",
+        "Time since a file of secrets was read last.");
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+        if (file[i]->stat) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_file_age_seconds{file=\"%V\"} %T\n",
+                &file[i]->path, ngx_time() - (time_t) file[i]->stat->loaded);
+        }
+    }
+
+    ngx_http_s3_abort_help("policy_match_limits_total", "counter",
+        "Requests in which a regular expression hit its match limit.");
+    ngx_http_s3_abort_write(w, "s3_abort_policy_match_limits_total %uA\n",
+                            smcf->counters->match_limits);
+
+    ngx_http_s3_abort_help("candidate_differences_total", "counter",
+        "Requests that a candidate policy would have decided differently.");
+    ngx_http_s3_abort_write(w, "s3_abort_candidate_differences_total %uA\n",
+                            smcf->counters->candidates);
+}
+
+
+static void
+ngx_http_s3_abort_write_latency(ngx_http_s3_abort_writer_t *w,
+    ngx_http_s3_abort_endpoint_t *ep)
+{
+    ngx_uint_t         n;
+    ngx_atomic_uint_t  count;
+
+    count = 0;
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NBUCKETS; n++) {
+        count += ep->stat->latency[n];
+
+        ngx_http_s3_abort_write(w,
+            "s3_abort_storage_latency_seconds_bucket{endpoint=\"%V\","
+            "le=\"%s\"} %uA\n", &ep->name, ngx_http_s3_abort_bucket_names[n],
+            count);
+    }
+
+    ngx_http_s3_abort_write(w,
+        "s3_abort_storage_latency_seconds_sum{endpoint=\"%V\"} %uA.%03uA\n"
+        "s3_abort_storage_latency_seconds_count{endpoint=\"%V\"} %uA\n",
+        &ep->name, ep->stat->latency_msec / 1000,
+        ep->stat->latency_msec % 1000, &ep->name, count);
+}
+
+
+static void
+ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
+    ngx_http_s3_abort_main_conf_t *smcf)
+{
+    ngx_uint_t                      i;
+    ngx_http_s3_abort_file_t      **file;
+    ngx_http_s3_abort_endpoint_t  **ep;
+
+    ep = smcf->endpoints.elts;
+    file = smcf->files.elts;
+
+    ngx_http_s3_abort_write(w, "{\"time\":%T,\n\"requests\":[", ngx_time());
+
+    ngx_http_s3_abort_write_requests(w, smcf->counters,
+        ",\n{\"decision\":\"%s\",\"code\":\"%V\",\"count\":%uA}");
+
+    ngx_http_s3_abort_write(w, "],\n\"endpoints\":[");
+    w->comma = 0;
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        if (ep[i]->stat) {
+            ngx_http_s3_abort_write_json_endpoint(w, ep[i]);
+        }
+    }
+
+    ngx_http_s3_abort_write(w, "],\n\"files\":[");
+    w->comma = 0;
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+        if (file[i]->stat == NULL) {
+            continue;
+        }
+
+        ngx_http_s3_abort_write(w, ",\n{\"file\":\"");
+
+        if (w->pos + 6 * file[i]->path.len < w->end) {
+            w->pos = (u_char *) ngx_escape_json(w->pos, file[i]->path.data,
+                                                file[i]->path.len);
+        }
+
+        ngx_http_s3_abort_write(w,
+            "\",\"loads\":%uA,\"failures\":%uA,\"age_seconds\":%T}",
+            file[i]->stat->loads, file[i]->stat->failures,
+            ngx_time() - (time_t) file[i]->stat->loaded);
+    }
+
+    ngx_http_s3_abort_write(w,
+        "],\n\"policy_match_limits\":%uA,\n\"candidate_differences\":%uA}\n",
+        smcf->counters->match_limits, smcf->counters->candidates);
+}
+
+
+static void
+ngx_http_s3_abort_write_json_endpoint(ngx_http_s3_abort_writer_t *w,
+    ngx_http_s3_abort_endpoint_t *ep)
+{
+    ngx_uint_t         n;
+    ngx_atomic_uint_t  count;
+
+    ngx_http_s3_abort_write(w, ",\n{\"endpoint\":\"%V\",\"outcomes\":{",
+                            &ep->name);
+    w->comma = 0;
+
+    for (n = 1; n < NGX_HTTP_S3_ABORT_NOUTCOMES; n++) {
+        ngx_http_s3_abort_write(w, ",\"%s\":%uA",
+                                ngx_http_s3_abort_outcome_names[n],
+                                ep->stat->outcomes[n]);
+    }
+
+    ngx_http_s3_abort_write(w, "},\"responses\":{");
+    w->comma = 0;
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NCLASSES; n++) {
+        ngx_http_s3_abort_write(w, ",\"%s\":%uA",
+                                ngx_http_s3_abort_class_names[n],
+                                ep->stat->responses[n]);
+    }
+
+    ngx_http_s3_abort_write(w, "},\"latency\":{");
+    w->comma = 0;
+    count = 0;
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NBUCKETS; n++) {
+        count += ep->stat->latency[n];
+
+        ngx_http_s3_abort_write(w, ",\"%s\":%uA",
+                                ngx_http_s3_abort_bucket_names[n], count);
+    }
+
+    ngx_http_s3_abort_write(w,
+        "},\"latency_sum\":%uA.%03uA,\"retries\":%uA,\"unauthorized\":%uA}",
+        ep->stat->latency_msec / 1000, ep->stat->latency_msec % 1000,
+        ep->stat->retries, ep->stat->unauthorized);
+}
+
+
+/* several errors have one code; what never happened is left out */
+
+static void
+ngx_http_s3_abort_write_requests(ngx_http_s3_abort_writer_t *w,
+    ngx_http_s3_abort_counters_t *counters, const char *format)
+{
+    ngx_str_t          code;
+    ngx_uint_t         d, i, n;
+    ngx_atomic_uint_t  count;
+    static s3_str_t    ok = s3_string("OK");
+
+    for (d = 0; d < NGX_HTTP_S3_ABORT_NDECISIONS; d++) {
+        for (i = 0; i < S3_NERRORS; i++) {
+
+            if (i == S3_DECLINED) {
+                continue;
+            }
+
+            code = ngx_http_s3_abort_str(i == S3_OK ? ok : s3_error_code(i));
+            count = counters->requests[d][i];
+
+            for (n = S3_ACCESS_DENIED; i != S3_OK && n < S3_NERRORS; n++) {
+
+                if (n == i || !s3_str_eq(s3_error_code(n), s3_error_code(i))) {
+                    continue;
+                }
+
+                if (n < i) {
+                    count = 0;
+                    break;
+                }
+
+                count += counters->requests[d][n];
+            }
+
+            if (count) {
+                ngx_http_s3_abort_write(w, format,
+                                        ngx_http_s3_abort_decision_names[d],
+                                        &code, count);
+            }
+        }
+    }
+}
+
+
+/* a comma that begins the first element of a JSON list is left out */
+
+static void
+ngx_http_s3_abort_write(ngx_http_s3_abort_writer_t *w, const char *fmt, ...)
+{
+    va_list  args;
+
+    if (*fmt == ',') {
+        if (!w->comma) {
+            fmt++;
+        }
+
+        w->comma = 1;
+    }
+
+    va_start(args, fmt);
+    w->pos = ngx_vslprintf(w->pos, w->end, fmt, args);
+    va_end(args);
+}
