@@ -93,6 +93,7 @@ typedef const char *(*ngx_http_s3_abort_file_load_pt)(
 
 struct ngx_http_s3_abort_file_s {
     ngx_str_t                        path;
+    ngx_str_t                        profile;     /* empty if it has none */
     ngx_msec_t                       refresh;
     size_t                           max_size;
     ngx_http_s3_abort_file_load_pt   load;
@@ -119,7 +120,6 @@ void ngx_http_s3_abort_file_check_soon(ngx_http_s3_abort_file_t *file);
 
 typedef struct {
     ngx_http_s3_abort_file_t         file;
-    ngx_str_t                        profile;
     s3_credentials_t                 pair;
 } ngx_http_s3_abort_credentials_t;
 
@@ -152,6 +152,7 @@ typedef struct {
     ngx_uint_t                       loopback;    /* it resolves to such */
 
     ngx_flag_t                       ssl_verify;
+    ngx_flag_t                       ssl_session_reuse;
     ngx_str_t                        ssl_name;    /* SNI, and verified */
     ngx_uint_t                       name_per_bucket;   /* "bucket." first */
     ngx_uint_t                       ssl_protocols;

@@ -149,7 +149,7 @@ static ngx_command_t  ngx_http_s3_abort_endpoint_commands[] = {
     ngx_http_s3_abort_ep("ssl_ciphers", NGX_CONF_TAKE1,
         ngx_conf_set_str_slot, ssl_ciphers, NULL),
     ngx_http_s3_abort_ep("ssl_session_reuse", NGX_CONF_FLAG,
-        ngx_conf_set_flag_slot, upstream.ssl_session_reuse, NULL),
+        ngx_conf_set_flag_slot, ssl_session_reuse, NULL),
     ngx_http_s3_abort_ep("ssl_conf_command", NGX_CONF_TAKE2,
         ngx_conf_set_keyval_slot, ssl_conf_commands, NULL),
     ngx_http_s3_abort_ep("ssl_certificate", NGX_CONF_TAKE1,
@@ -381,10 +381,7 @@ ngx_http_s3_abort_create_endpoint(ngx_conf_t *cf, ngx_str_t *name)
 
     ep->ssl_verify = NGX_CONF_UNSET;
     ep->ssl_verify_depth = NGX_CONF_UNSET_UINT;
-
-#if (NGX_HTTP_SSL)
-    ep->upstream.ssl_session_reuse = NGX_CONF_UNSET;
-#endif
+    ep->ssl_session_reuse = NGX_CONF_UNSET;
 
     return ep;
 }
@@ -498,17 +495,17 @@ ngx_http_s3_abort_credentials(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    ngx_str_set(&credentials->profile, "default");
+    ngx_str_set(&credentials->file.profile, "default");
 
     value = cf->args->elts;
 
     for (i = 2; i < cf->args->nelts; i++) {
 
         if (ngx_strncmp(value[i].data, "profile=", 8) == 0) {
-            credentials->profile.data = value[i].data + 8;
-            credentials->profile.len = value[i].len - 8;
+            credentials->file.profile.data = value[i].data + 8;
+            credentials->file.profile.len = value[i].len - 8;
 
-            if (credentials->profile.len) {
+            if (credentials->file.profile.len) {
                 continue;
             }
 
@@ -563,7 +560,7 @@ ngx_http_s3_abort_credentials_load(ngx_http_s3_abort_file_t *file,
     text.len = len;
 
     message = s3_credentials_parse(&pair, text,
-                                 ngx_http_s3_abort_pure(credentials->profile),
+                                 ngx_http_s3_abort_pure(credentials->file.profile),
                                  line);
 
     if (message == NULL) {
@@ -793,7 +790,7 @@ ngx_http_s3_abort_set_ssl(ngx_conf_t *cf, ngx_http_s3_abort_endpoint_t *ep)
 
     ngx_conf_init_value(ep->ssl_verify, 1);
     ngx_conf_init_uint_value(ep->ssl_verify_depth, 4);
-    ngx_conf_init_value(ep->upstream.ssl_session_reuse, 1);
+    ngx_conf_init_value(ep->ssl_session_reuse, 1);
 
     if (ep->ssl_protocols == 0) {
         ep->ssl_protocols = NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3;
@@ -813,6 +810,10 @@ ngx_http_s3_abort_set_ssl(ngx_conf_t *cf, ngx_http_s3_abort_endpoint_t *ep)
     ep->upstream.ssl = ssl;
     ep->upstream.ssl_server_name = 1;
     ep->upstream.ssl_verify = ep->ssl_verify;
+
+    /* the peer room is asked for a session before each handshake */
+
+    ep->upstream.ssl_session_reuse = 1;
 
     if (ngx_ssl_create(ssl, ep->ssl_protocols, NULL) != NGX_OK) {
         return NGX_ERROR;
@@ -858,7 +859,7 @@ ngx_http_s3_abort_set_ssl(ngx_conf_t *cf, ngx_http_s3_abort_endpoint_t *ep)
         return NGX_ERROR;
     }
 
-    if (ngx_ssl_client_session_cache(cf, ssl, ep->upstream.ssl_session_reuse)
+    if (ngx_ssl_client_session_cache(cf, ssl, ep->ssl_session_reuse)
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -104,6 +104,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
     ngx_fd_t                      fd;
     ngx_err_t                     err;
     unsigned                      line;
+    ngx_uint_t                    loaded;
     const char                   *message;
     struct stat                   info;
     ngx_http_s3_abort_secret_t    secret;
@@ -131,6 +132,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
 
     ngx_memzero(&secret, sizeof(ngx_http_s3_abort_secret_t));
     line = 0;
+    loaded = 0;
 
     if (fstat(fd, &info) == -1) {
         message = "cannot be examined";
@@ -165,6 +167,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
     message = file->load(file, &secret, size, &line);
 
     if (message) {
+        loaded = 1;
         goto bad;
     }
 
@@ -192,6 +195,10 @@ bad:
     if (line) {
         ngx_log_error(level, log, 0, "%s in %V:%ud", message, &file->path,
                       line);
+
+    } else if (loaded && file->profile.len) {
+        ngx_log_error(level, log, 0, "%s in \"%V\", profile \"%V\"", message,
+                      &file->path, &file->profile);
 
     } else {
         ngx_log_error(level, log, 0, "\"%V\" %s", &file->path, message);

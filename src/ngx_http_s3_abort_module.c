@@ -585,6 +585,8 @@ ngx_http_s3_abort_domain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_s3_abort_loc_conf_t *slcf = conf;
 
+    u_char       c;
+    size_t       n;
     s3_str_t    *domain;
     ngx_str_t   *value;
     ngx_uint_t   i;
@@ -600,17 +602,24 @@ ngx_http_s3_abort_domain(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        if (value[i].len == 0 || value[i].data[0] == '.'
-            || value[i].data[value[i].len - 1] == '.'
-            || ngx_strlchr(value[i].data, value[i].data + value[i].len, ':')
-            || ngx_strlchr(value[i].data, value[i].data + value[i].len, '*'))
-        {
+        ngx_strlow(value[i].data, value[i].data, value[i].len);
+
+        for (n = 0; n < value[i].len; n++) {
+            c = value[i].data[n];
+
+            if ((c < '0' || c > '9') && (c < 'a' || c > 'z') && c != '-'
+                && (c != '.' || n == 0 || n == value[i].len - 1
+                    || value[i].data[n - 1] == '.'))
+            {
+                break;
+            }
+        }
+
+        if (n != value[i].len || n == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "invalid domain \"%V\"", &value[i]);
             return NGX_CONF_ERROR;
         }
-
-        ngx_strlow(value[i].data, value[i].data, value[i].len);
 
         domain = ngx_array_push(slcf->domains);
         if (domain == NULL) {

@@ -260,14 +260,39 @@ ngx_http_s3_abort_set_name(ngx_http_request_t *r,
 }
 
 
+/*
+ * Called before each handshake.  nginx compares the certificate's names when
+ * it is over, and takes a common name where there is no other; here OpenSSL
+ * is told the name too, and that a common name is none (RFC 6125, 6.4.4).
+ */
+
 static ngx_int_t
 ngx_http_s3_abort_set_session(ngx_peer_connection_t *pc, void *data)
 {
     ngx_http_s3_abort_peer_t *peer = data;
 
-    ngx_http_s3_abort_session_t  *session;
+    ngx_str_t                     *name;
+    X509_VERIFY_PARAM             *param;
+    ngx_http_s3_abort_session_t   *session;
+    ngx_http_s3_abort_endpoint_t  *ep;
 
-    session = ngx_http_s3_abort_find_session(peer->ctx->endpoint, pc);
+    ep = peer->ctx->endpoint;
+
+    if (ep->ssl_verify) {
+        name = &peer->request->upstream->ssl_name;
+        param = SSL_get0_param(pc->connection->ssl->connection);
+
+        X509_VERIFY_PARAM_set_hostflags(param,
+                                        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+
+        if (X509_VERIFY_PARAM_set1_host(param, (char *) name->data, name->len)
+            != 1)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    session = ngx_http_s3_abort_find_session(ep, pc);
 
     if (session == NULL || session->session == NULL) {
         return NGX_OK;
@@ -287,6 +312,10 @@ ngx_http_s3_abort_save_session(ngx_peer_connection_t *pc, void *data)
     ngx_http_s3_abort_endpoint_t  *ep;
 
     ep = peer->ctx->endpoint;
+
+    if (!ep->ssl_session_reuse) {
+        return;
+    }
 
     ssl_session = ngx_ssl_get_session(pc->connection);
 

@@ -10,6 +10,8 @@
 
 
 static ngx_int_t ngx_http_s3_abort_header_filter(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_s3_abort_is_captured(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_abort_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_s3_abort_set_xml(ngx_http_request_t *r,
@@ -130,7 +132,9 @@ ngx_http_s3_abort_header_filter(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
 
-    if (ctx == NULL || r != r->main || !ctx->captured) {
+    if (ctx == NULL || r != r->main
+        || !ngx_http_s3_abort_is_captured(r, ctx))
+    {
         return ngx_http_next_header_filter(r);
     }
 
@@ -181,6 +185,26 @@ ngx_http_s3_abort_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
+}
+
+
+/* an error may come before the capture handler: "internal", or 413 */
+
+static ngx_uint_t
+ngx_http_s3_abort_is_captured(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx)
+{
+    ngx_http_s3_abort_loc_conf_t  *slcf;
+
+    slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_abort_module);
+
+    if (!ctx->captured && slcf->pass == NGX_HTTP_S3_ABORT_ON
+        && ngx_http_s3_abort_parse(r, ctx) != S3_DECLINED)
+    {
+        ctx->captured = 1;
+    }
+
+    return ctx->captured;
 }
 
 

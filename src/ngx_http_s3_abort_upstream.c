@@ -162,6 +162,15 @@ ngx_http_s3_abort_process_status_line(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
     u = r->upstream;
 
+    /*
+     * nginx before 1.29.5 reads what is there before the TLS handshake
+     * (CVE-2026-1642)
+     */
+
+    if (!u->request_sent) {
+        return ngx_http_s3_abort_invalid(r, "a response without a request");
+    }
+
     rc = ngx_http_parse_status_line(r, &u->buffer, &ctx->status);
 
     if (rc == NGX_AGAIN) {

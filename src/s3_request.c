@@ -295,6 +295,10 @@ s3_request_redact(u_char *dst, s3_str_t target)
     s3_str_t   query, name, value, decoded;
     u_char     buf[sizeof("x-amz-security-token") * 3];
 
+    if (target.len == 0) {
+        return 0;
+    }
+
     start = dst;
 
     query = s3_request_query(target);

@@ -308,6 +308,7 @@ http {
             proxy_pass https://%%STORAGE_tls%%;
             proxy_ssl_name tls.test;
             proxy_ssl_server_name on;
+            proxy_ssl_session_reuse off;
             proxy_ignore_headers X-Accel-Redirect;
         }
     }

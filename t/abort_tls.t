@@ -12,7 +12,7 @@ use S3Abort;
 
 ###############################################################################
 
-my $t = S3Abort->new();
+my $t = S3Abort->new(sessions => 1);
 
 $t->certificate('ca', ca => 1);
 $t->certificate('other-ca', ca => 1);
@@ -73,10 +73,9 @@ my $tls12 = $t->storage('tls12', %same, tls => {
 	%{$t->certificate('tls12', issuer => 'ca', san => ['storage.test'])},
 	versions => 'TLSv1_2' });
 
-my $plain = $t->storage('plain', %same, on_connection => sub ($sock, $n) {
-	syswrite $sock, "HTTP/1.1 204 No Content\r\n\r\n";
-	sysread $sock, my $hello, 65536;
-});
+my $plain = $t->storage('plain', %same,
+	greeting => "HTTP/1.1 204 No Content\r\n\r\n",
+	on_connection => sub ($sock, $n) { sysread $sock, my $hello, 65536 });
 
 my $stall = $t->storage('stall', %same, on_connection => sub ($sock, $n) {
 	1 while sysread $sock, my $hello, 65536;
@@ -242,12 +241,34 @@ is(ask('mutual'), '204 ', 'ssl_certificate');
 is(handshake($mutual)->{client}, 'gateway', 'ssl_certificate: was sent');
 is(ask('no_certificate'), '502 ServiceUnavailable',
 	'a storage that wants a certificate');
-$t->expect_log(qr/\[crit\].*alert certificate required/);
+$t->allow_log(qr/\[crit\].*alert certificate required/);
 
 is(ask('sha1'), '502 ServiceUnavailable', 'F-23 SHA-1');
 is(ask('tls1'), '502 ServiceUnavailable', 'F-23 TLS 1.0');
 is(ask('tls12'), '204 ', 'TLS 1.2');
 is(ask('plain'), '502 ServiceUnavailable', 'F-09 plaintext on the TLS port');
+
+# with what the storage wrote there before nginx looks: the worker is stopped
+# while requests come, and connects for all of them before it waits again
+
+my @clients = map { $t->connect() } 1 .. 100;
+my $plaintext = S3Abort::request_bytes('DELETE', '/media/k?uploadId=A',
+	'X-Endpoint', 'plain');
+
+my $before = length $t->error_log();
+substr($plaintext, 0, 1) = '';
+$_->send('D') for @clients;
+$t->wait_for(sub { 100 <= (() = substr($t->error_log(), $before)
+	=~ /http process request line/g) });
+my ($worker) = $t->workers();
+
+kill 'STOP', $worker;
+$_->send($plaintext) for @clients;
+kill 'CONT', $worker;
+
+is(join(' ', grep { $_ ne '502' } map { $_->answer()->{status} } @clients), '',
+	'F-09 plaintext that is there before the handshake');
+
 is(ask('alert'), '502 ServiceUnavailable', 'F-24 TLS alert');
 is(ask('stall'), '504 ServiceUnavailable', 'F-24 handshake that stalls');
 is(ask('to_plain_http'), '502 ServiceUnavailable',

@@ -12,6 +12,7 @@ package Storage;
 #     decoy          a back-end that must never see an abort
 #     unchecked      true: the requests seen are not judged
 #     answer         what to answer, see below; default 204
+#     greeting       bytes that are sent as soon as a connection is accepted
 #     on_connection  sub ($sock, $n): replaces all of the below
 #
 # An answer is one of
@@ -379,10 +380,12 @@ sub accept_connections($self) {
 
 	while (getppid() == $parent) {
 		IO::Select->new($self->{listen})->can_read(0.5) or next;
-		my $sock = $self->{listen}->accept() or next;
+		my ($sock, $address) = $self->{listen}->accept() or next;
 
+		syswrite $sock, $self->{greeting} if $self->{greeting};
 		$self->{conn} = "$$." . ++$n;
-		$self->record('connection', peer => $sock->peerport());
+		$self->record('connection',
+			peer => (sockaddr_in($address))[0]);
 
 		next if fork();
 
