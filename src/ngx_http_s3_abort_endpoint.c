@@ -336,7 +336,10 @@ ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    ep->peers.host = ep->host;
+    /* the balancer of its own has all of the other's but how it begins */
+
+    ep->peers = *ep->servers;
+    ep->peers.peer.init = ngx_http_s3_abort_init_peer;
 
     if (ep->ssl_name.len == 0) {
         ep->ssl_name = ep->host;
@@ -640,10 +643,6 @@ ngx_http_s3_abort_endpoint_defaults(ngx_conf_t *cf,
     u->buffering = 0;
 
     ngx_str_set(&u->module, "s3_abort");
-
-    ep->peers.peer.init = ngx_http_s3_abort_init_peer;
-    ep->peers.file_name = ep->conf_file;
-    ep->peers.line = ep->line;
 
     u->upstream = &ep->peers;
 

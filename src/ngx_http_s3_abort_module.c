@@ -115,7 +115,7 @@ static ngx_command_t  ngx_http_s3_abort_commands[] = {
       NULL },
 
     { ngx_string("s3_abort_explain"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      NGX_HTTP_LOC_CONF|NGX_CONF_ANY,
       ngx_http_s3_abort_explain,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

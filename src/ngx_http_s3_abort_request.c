@@ -122,7 +122,7 @@ ngx_http_s3_abort_parse(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_abort_module);
 
-    if (ctx->conf == slcf) {
+    if (ctx->conf == slcf || ctx->judging) {
         return ctx->parsed;
     }
 

@@ -57,13 +57,13 @@ sub condition($text, $rule, $request) {
 	return only_if($value, $request) if $name eq 'if';
 	return age($name, $value, $request) if $name =~ /_than\z/;
 	return regex($value, $name, $request) if $operator eq '~';
-	return glob($value, $request->{$name}, $request);
+	return pattern($value, $request->{$name}, $request);
 }
 
 # "*" is any run of bytes, "?" one byte, "\" escapes, a variable stands for
 # its literal value.
 
-sub glob($glob, $subject, $request) {
+sub pattern($glob, $subject, $request) {
 	my $re = '';
 
 	while ($glob =~ /\G(?:(\*)|(\?)|\\(.)|\$\{(\w+)\}|\$(\w+)|(.))/gs) {
@@ -94,12 +94,12 @@ sub regex($regex, $name, $request) {
 		qr/\A(?:$chars)\z/a;
 	};
 
+	my $has_tenant = $regex =~ /\(\?<tenant>/;
+
 	utf8::decode($subject);
 	return 'no' if $subject !~ $re;
-	return 'yes' if $regex !~ /\(\?<tenant>/;
-
-	my $tenant = $+{tenant};
-	return defined $tenant && $tenant eq $request->{tenant} ? 'yes' : 'no';
+	return 'yes' if !$has_tenant;
+	return ($+{tenant} // '') eq $request->{tenant} ? 'yes' : 'no';
 }
 
 sub age($name, $time, $request) {
@@ -108,7 +108,9 @@ sub age($name, $time, $request) {
 		or return 'unknown';
 	my ($number, $unit) = $time =~ /^(\d+)([a-zA-Z]?)\z/;
 
-	my $age = $request->{time} - hex($msec =~ tr/-//dr) / 1000;
+	my $digits = $msec =~ tr/-//dr;
+	my $age = $request->{time} - (hex(substr $digits, 0, 6) * 2 ** 24
+		+ hex(substr $digits, 6)) / 1000;
 	my $limit = $number * $SECONDS{$unit || 's'};
 
 	return 'unknown' if $age < 0;

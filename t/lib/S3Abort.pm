@@ -61,8 +61,8 @@ package S3Abort;
 
 use v5.36;
 
+use File::Copy qw/ copy /;
 use File::Path qw/ remove_tree /;
-use File::Spec;
 use File::Temp qw/ tempdir /;
 use IO::Handle;
 use IO::Socket::INET;
@@ -225,7 +225,13 @@ sub load($self) {
 	return '' if $self->{module} eq '' || $self->{stock};
 	-f $self->{module}
 		or die "no module \"$self->{module}\", run \"make\" first\n";
-	return 'load_module ' . File::Spec->rel2abs($self->{module}) . ';';
+
+	# a copy: one that is built anew meanwhile does not pull the rug
+
+	my $copy = "$self->{dir}/module.so";
+	-f $copy or copy($self->{module}, $copy) or die "$copy: $!\n";
+
+	return "load_module $copy;";
 }
 
 # The user, group id and group of workers, where they are not the tests' own.

@@ -337,7 +337,11 @@ test_signed_headers(void)
         { "host x-amz-date", "a space" },
         { "host; x-amz-date", "a space behind a semicolon" },
         { "host:x", "a colon" },
+        { "host;x y", "a space in a name" },
+        { "host;x:y", "a colon in a name" },
+        { "host;x,y", "a comma in a name" },
         { "host;x\ty", "a tab" },
+        { "host;x\x7f", "a DEL" },
         { "host;x\xc3\xa4", "beyond ASCII" }
     };
 
