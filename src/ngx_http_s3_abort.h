@@ -250,7 +250,7 @@ uint32_t ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
     s3_str_t access_key);
 ngx_int_t ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
     ngx_http_s3_abort_identity_t *identity, uint32_t number,
-    s3_authorization_t *auth);
+    s3_authorization_t *auth, ngx_str_t *region);
 
 
 /* module */

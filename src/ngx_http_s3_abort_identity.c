@@ -32,7 +32,7 @@ static s3_error_t ngx_http_s3_abort_signed_header(
     ngx_http_s3_abort_signed_t *s, ngx_table_elt_t *h);
 static s3_error_t ngx_http_s3_abort_verify(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity,
-    ngx_http_s3_abort_signed_t *s);
+    ngx_http_s3_abort_signed_t *s, ngx_str_t *region);
 static ngx_int_t ngx_http_s3_abort_signature(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_signed_t *s,
     u_char hex[S3_SHA256_HEX_LEN]);
@@ -155,7 +155,7 @@ ngx_http_s3_abort_sigv4(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     }
 
     if (rc == S3_OK) {
-        rc = ngx_http_s3_abort_verify(r, ctx, identity, &s);
+        rc = ngx_http_s3_abort_verify(r, ctx, identity, &s, &region);
     }
 
     return rc;
@@ -331,14 +331,16 @@ ngx_http_s3_abort_signed_header(ngx_http_s3_abort_signed_t *s,
 
 static s3_error_t
 ngx_http_s3_abort_verify(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
-    ngx_http_s3_abort_identity_t *identity, ngx_http_s3_abort_signed_t *s)
+    ngx_http_s3_abort_identity_t *identity, ngx_http_s3_abort_signed_t *s,
+    ngx_str_t *region)
 {
     u_char      hex[S3_SHA256_HEX_LEN];
     uint32_t    number;
 
     number = ngx_http_s3_abort_keys_find(identity->keys, s->auth.access_key);
 
-    if (ngx_http_s3_abort_keys_prepare(r, identity, number, &s->auth) != NGX_OK
+    if (ngx_http_s3_abort_keys_prepare(r, identity, number, &s->auth, region)
+           != NGX_OK
         || ngx_http_s3_abort_signature(r, ctx, s, hex) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,

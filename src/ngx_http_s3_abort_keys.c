@@ -38,9 +38,10 @@ struct ngx_http_s3_abort_keys_s {
 typedef struct {
     u_char                      key[S3_SHA256_LEN];
     u_char                      date[S3_SIGV4_DATE_LEN];
+    const u_char               *region;           /* of the configuration */
     uint32_t                    number;
     uint32_t                    generation;
-    uint32_t                    unused[4];
+    uint32_t                    unused[2];
 } ngx_http_s3_abort_cached_t;
 
 #define NGX_HTTP_S3_ABORT_CACHED        1024
@@ -88,7 +89,7 @@ ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
 ngx_int_t
 ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
     ngx_http_s3_abort_identity_t *identity, uint32_t number,
-    s3_authorization_t *auth)
+    s3_authorization_t *auth, ngx_str_t *region)
 {
     s3_str_t                        secret;
     ngx_http_s3_abort_key_t        *key;
@@ -105,6 +106,7 @@ ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
 
     if (cached->generation != (uint32_t) keys->file.generation
         || cached->number != number
+        || cached->region != region->data
         || ngx_memcmp(cached->date, auth->date.data, S3_SIGV4_DATE_LEN) != 0)
     {
         key = &keys->keys[number];
@@ -123,6 +125,7 @@ ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
         }
 
         ngx_memcpy(cached->date, auth->date.data, S3_SIGV4_DATE_LEN);
+        cached->region = region->data;
         cached->number = number;
         cached->generation = (uint32_t) keys->file.generation;
     }

@@ -259,8 +259,8 @@ my @bad = (
 	['no condition', qr/"bucket"/, policy => policy('allow bucket;')],
 	['the same condition twice', qr/"key=b"/,
 		policy => policy('allow key=a key=b;')],
-	['regex for a bucket', qr/"bucket~a"/,
-		policy => policy('allow bucket~a;')],
+	['regex for an endpoint', qr/"endpoint~a"/,
+		policy => policy('allow endpoint~a;')],
 	['glob that ends in a backslash', qr/a\\"/,
 		policy => policy('allow "key=a\\\\";')],
 	['glob with a lone dollar', qr/a\$"/, policy =>
