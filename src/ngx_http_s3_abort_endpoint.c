@@ -615,7 +615,7 @@ ngx_http_s3_abort_endpoint_defaults(ngx_conf_t *cf,
     ngx_conf_init_msec_value(u->read_timeout, 60000);
     ngx_conf_init_msec_value(u->next_upstream_timeout, 30000);
     ngx_conf_init_uint_value(u->next_upstream_tries, 0);
-    ngx_conf_init_size_value(u->buffer_size, 4 * ngx_pagesize);
+    ngx_conf_init_size_value(u->buffer_size, 2 * ngx_pagesize);
     ngx_conf_init_ptr_value(u->local, NULL);
     ngx_conf_init_value(u->socket_keepalive, 0);
 

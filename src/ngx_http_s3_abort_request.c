@@ -87,14 +87,14 @@ ngx_http_s3_abort_recognise(ngx_http_request_t *r)
     ngx_pool_cleanup_t       *cln;
     ngx_http_s3_abort_ctx_t  *ctx;
 
+    if (ngx_http_s3_abort_find_ctx(r)) {
+        return NGX_OK;
+    }
+
     if (!ngx_http_s3_abort_is_delete(r)
         || !s3_request_is_abort_like(ngx_http_s3_abort_pure(r->unparsed_uri)))
     {
         return NGX_DECLINED;
-    }
-
-    if (ngx_http_s3_abort_find_ctx(r)) {
-        return NGX_OK;
     }
 
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_s3_abort_ctx_t));
@@ -236,18 +236,22 @@ ngx_http_s3_abort_aim(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
     ctx->bucket = ctx->asked.bucket;
     ctx->key = ctx->asked.key;
 
-    rc = ngx_http_s3_abort_template(r, slcf->target_bucket, &ctx->bucket);
+    rc = S3_OK;
 
-    if (rc == S3_OK) {
+    if (slcf->target_bucket) {
+        rc = ngx_http_s3_abort_template(r, slcf->target_bucket, &ctx->bucket);
+
+        if (rc == S3_OK) {
+            rc = s3_request_check_bucket(ctx->bucket);
+        }
+    }
+
+    if (slcf->target_key && rc == S3_OK) {
         rc = ngx_http_s3_abort_template(r, slcf->target_key, &ctx->key);
-    }
 
-    if (rc == S3_OK) {
-        rc = s3_request_check_bucket(ctx->bucket);
-    }
-
-    if (rc == S3_OK) {
-        rc = s3_request_check_key(ctx->key);
+        if (rc == S3_OK) {
+            rc = s3_request_check_key(ctx->key);
+        }
     }
 
     if (rc == S3_OK) {
@@ -519,10 +523,6 @@ ngx_http_s3_abort_template(ngx_http_request_t *r,
     ngx_http_complex_value_t *cv, s3_str_t *value)
 {
     ngx_str_t  s;
-
-    if (cv == NULL) {
-        return S3_OK;
-    }
 
     if (ngx_http_complex_value(r, cv, &s) != NGX_OK) {
         return S3_INTERNAL_ERROR;

@@ -224,16 +224,9 @@ s3_request_check_upload_id(s3_str_t id)
     for (i = 0; i < id.len; i++) {
         c = id.data[i];
 
-        if ((c >= '0' && c <= '9')
-            || (c >= 'A' && c <= 'Z')
-            || (c >= 'a' && c <= 'z')
-            || c == '.' || c == '_' || c == '~'
-            || c == '+' || c == '=' || c == '-')
-        {
-            continue;
+        if (!s3_uri_is_unreserved(c) && c != '+' && c != '=') {
+            return S3_INVALID_UPLOAD_ID;
         }
-
-        return S3_INVALID_UPLOAD_ID;
     }
 
     return S3_OK;
@@ -384,6 +377,10 @@ s3_request_next_parameter(s3_str_t *query, s3_str_t *name, s3_str_t *value)
 
     for (p = query->data; p < last; p++) {
 
+        if (s3_uri_is_unreserved(*p)) {
+            continue;
+        }
+
         if (*p == '&' || *p == ';' || *p == '?') {
             break;
         }
@@ -438,7 +435,7 @@ s3_request_check_target(s3_str_t target)
     for (i = 0; i < target.len; i++) {
         c = target.data[i];
 
-        if (c <= 0x20 || c == 0x7f || c == '#') {
+        if (s3_uri_class[c] == 0 && (c <= 0x20 || c == 0x7f || c == '#')) {
             return S3_INVALID_URI;
         }
     }

@@ -239,6 +239,15 @@ s3_sigv4_put_value(u_char *dst, s3_str_t value)
         last--;
     }
 
+    /* most values have no space inside */
+
+    if (p == last || memchr(p, ' ', (size_t) (last - p)) == NULL) {
+        value.data = p;
+        value.len = (size_t) (last - p);
+
+        return s3_put(dst, value);
+    }
+
     for ( /* void */ ; p < last; p++) {
         if (*p != ' ' || p[-1] != ' ') {
             *dst++ = *p;

@@ -5,9 +5,9 @@
 static int  s3_uri_hex(u_char c);
 
 
-/* 1: A-Za-z0-9-._~, which are never encoded; 2: "/" */
+/* 1 and 2 are S3_URI_UNRESERVED and S3_URI_SLASH */
 
-static const u_char  s3_uri_class[256] = {
+const u_char  s3_uri_class[256] = {
     ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['/'] = 2,
 
     ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1,
@@ -28,8 +28,8 @@ static const u_char  s3_uri_class[256] = {
 
 
 #define s3_uri_keep(c, part)                                                 \
-    (s3_uri_class[c] == 1                                                    \
-     || (s3_uri_class[c] == 2 && (part) == S3_URI_PATH))
+    (s3_uri_is_unreserved(c)                                                 \
+     || (s3_uri_class[c] == S3_URI_SLASH && (part) == S3_URI_PATH))
 
 
 size_t
@@ -170,6 +170,10 @@ s3_uri_is_text(s3_str_t s)
 
     for (i = 0; i < s.len; i++) {
         c = s.data[i];
+
+        if (s3_uri_class[c]) {
+            continue;
+        }
 
         if (c < 0x80) {
             if (c < 0x20 || c == 0x7f) {

@@ -15,6 +15,16 @@
 #define S3_URI_INVALID  ((size_t) -1)
 
 
+/* A-Za-z0-9-._~, the unreserved characters of RFC 3986, are never encoded */
+
+#define S3_URI_UNRESERVED  1
+#define S3_URI_SLASH       2
+
+extern const u_char  s3_uri_class[256];
+
+#define s3_uri_is_unreserved(c)  (s3_uri_class[c] == S3_URI_UNRESERVED)
+
+
 /*
  * Decodes %XX once; "+" stays a plus.  "dst" has room for src.len bytes and
  * may be src.data.  Returns the length, or S3_URI_INVALID on a bad escape.

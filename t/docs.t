@@ -746,15 +746,15 @@ is_deeply(\%table, \%codes, 'error codes');
 
 # log lines: the longest part without names
 
-for my $line ($text{'docs/operations.md'} =~ /^\| (`.*?) \| (?:warn|error
-	|notice|alert) \|/mgx)
-{
+my $level = qr/ \| (?:warn|error|notice|alert) \| /;
+
+for my $line ($text{'docs/operations.md'} =~ /^\| (`.*?)$level/mg) {
 	for ($line =~ /`([^`]+)`/g) {
 		my ($part) = sort { length $b <=> length $a }
-			split /"?\b[A-Z]{4,}\b"?|"[A-Z\$]+"|\.\.\./,
+			split /"?\b[A-Z]+\b"?|"\$[A-Z]+"|AccessDenied|\.{3}/,
 			$_ eq 'open() "FILE" failed' ? '' : $_;
-		$part = quotemeta(($part // '') =~ s/^\s+|\s+$//gr);
-		like($source =~ s/\\"/"/gr, qr/$part/, "log line: $_");
+		$part = ($part // '') =~ s/^\s+|\s+$//gr;
+		ok(index($source =~ s/\\"/"/gr, $part) >= 0, "log line: $_");
 	}
 }
 

@@ -579,6 +579,27 @@ test_messages(void)
     }
 
     is_int(n, 0, "messages are static");
+
+    /* the likely mistakes are named */
+
+    ma = s3_credentials_parse(&cred, S("[p]\r\n"), S("p"), &line);
+    ok(ma && strstr(ma, "carriage return"), "a CR is named");
+
+    ma = s3_credentials_parse(&cred, S("[p]\n\x01\n"), S("p"), &line);
+    ok(ma && strstr(ma, "control"), "a control byte is named");
+
+    ma = s3_credentials_parse(&cred, S("\xef\xbb\xbf[p]\n"), S("p"), &line);
+    ok(ma && strstr(ma, "byte order mark"), "a byte order mark is named");
+
+    a = S("t a s\r\n");
+    line = 0;
+    (void) s3_credentials_next_key(&key, &a, &line, &ma);
+    ok(strstr(ma, "carriage return") != NULL, "a CR in the keys is named");
+
+    a = S("t a s\x01\n");
+    line = 0;
+    (void) s3_credentials_next_key(&key, &a, &line, &ma);
+    ok(strstr(ma, "control") != NULL, "a control byte there is named");
 }
 
 

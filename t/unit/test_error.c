@@ -424,6 +424,10 @@ test_no_code(void)
           "in a comment" },
         { "<Error><![CDATA[<Code>NoSuchUpload</Code>]]></Error>",
           "in CDATA" },
+        { "<Error><!--/><Code>NoSuchUpload</Code>--></Error>",
+          "in a comment that ends like an element" },
+        { "<Error><><Code>NoSuchUpload</Code></Error>",
+          "behind an empty tag" },
         { "<!DOCTYPE Error [<!ENTITY a \"b\">]><Error><Code>NoSuchUpload"
           "</Code></Error>", "behind a document type" },
         { "<Error><Code>012345678901234567890123456789012345678901234567890"

@@ -401,6 +401,8 @@ test_glob_parse(void)
         { "$abc", "$abc" },
         { "${abc}", "$abc" },
         { "$a_1", "$a_1" },
+        { "$azAZ09_/", "$azAZ09_'/'" },
+        { "${azAZ09_}/", "$azAZ09_'/'" },
         { "${a}bc", "$a'bc'" },
         { "$a.b", "$a'.b'" },
         { "$a-b", "$a'-b'" },
@@ -1051,6 +1053,15 @@ test_age(void)
         is_match(match(age(cases[i].type, cases[i].msec), &req),
                  cases[i].match, cases[i].name);
     }
+
+    /* at the limit it is one of the two, and not both */
+
+    request_init(&req);
+    req.now = ID_MSEC + 10 * MINUTE;
+
+    ok((match(age(S3_CONDITION_OLDER, 10 * MINUTE), &req) == S3_YES)
+       != (match(age(S3_CONDITION_YOUNGER, 10 * MINUTE), &req) == S3_YES),
+       "what is not older is younger");
 
     /* from the future: never old, and not to be allowed for its youth */
 
