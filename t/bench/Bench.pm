@@ -50,6 +50,14 @@ sub new($class, %o) {
 	$self->write('module.so', $self->read(abs_path($self->{module})));
 	$self->{load} = $self->compile('load');
 
+	$self->{blocks} = {
+		LOAD => "load_module $self->{dir}/module.so;",
+		PROCESSES => 'worker_processes 1;',
+		ABORTS => $self->read("$HERE/aborts.conf"),
+		MORE => '',
+		%{$self->{blocks}}
+	};
+
 	$self->write('storage.credentials', <<~'END', 0600);
 		[default]
 		aws_access_key_id = STORAGEKEY
@@ -133,12 +141,9 @@ sub port($self, $name) {
 # %%NAME%% is a block that was given, %%PORT_name%% a port, %%DIR%% ours.
 
 sub expand($self, $text) {
-	my %blocks = (LOAD => "load_module $self->{dir}/module.so;",
-		PROCESSES => 'worker_processes 1;', ALTERNATIVES => '',
-		%{$self->{blocks}});
+	1 while $text =~ s/%%(\w+)%%/$self->{blocks}{$1} \/\/ "\0$1\0"/ge;
 
-	$text =~ s/%%$_%%/$blocks{$_}/g for keys %blocks;
-
+	$text =~ s/\0(\w+)\0/%%$1%%/g;
 	$text =~ s/%%DIR%%/$self->{dir}/g;
 	$text =~ s/%%HERE%%/$HERE/g;
 	$text =~ s/%%PORT_(\w+?)%%/$self->port($1)/ge;
@@ -280,8 +285,8 @@ sub load($self, $port, $request, $answer, %o) {
 
 	open my $out, '-|', @command or die "load: $!\n";
 	my $line = <$out> // '';
-	close $out or die "a wrong answer of \"$port\"\n"
-		. $self->read('gateway.log') . $self->read('storage.log');
+	close $out or die "a wrong answer of \"$port\"\n", map {
+		substr $self->read("$_.log"), -2000 } qw/ gateway storage /;
 
 	my %r;
 	@r{qw/ seconds p50 p99 max /} = split ' ', $line;
