@@ -121,6 +121,8 @@ void ngx_http_s3_abort_file_check_soon(ngx_http_s3_abort_file_t *file);
 typedef struct {
     ngx_http_s3_abort_file_t         file;
     s3_credentials_t                 pair;
+    ngx_uint_t                       generation;  /* counts different pairs */
+    s3_sigv4_key_t                  *key;         /* made of it, if any */
 } ngx_http_s3_abort_credentials_t;
 
 #define NGX_HTTP_S3_ABORT_SESSIONS   8
@@ -388,6 +390,7 @@ typedef struct {
     unsigned                         error_page:1;
     unsigned                         has_identity:1;
     unsigned                         judging:1;   /* access is passed */
+    unsigned                         judged:1;    /* by the policy */
     unsigned                         forwarded:1;
     unsigned                         unanswered:1;
     unsigned                         resign:1;
@@ -426,6 +429,8 @@ s3_error_t ngx_http_s3_abort_aim(ngx_http_request_t *r,
 s3_error_t ngx_http_s3_abort_judge(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
 
+void ngx_http_s3_abort_log_refusal(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, s3_error_t error);
 u_char *ngx_http_s3_abort_log_error(ngx_http_request_t *r,
     ngx_http_request_t *sr, u_char *buf, size_t len);
 

@@ -312,12 +312,18 @@ ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
+    ep->credentials->key = &ep->key;
+
     /* an upstream {} has a configuration, the server of a url has none */
 
-    if (ep->servers->srv_conf && ep->host.len == 0) {
+    if (ep->host.len == 0
+        && (ep->servers->srv_conf
+            || ngx_strncasecmp(ep->authority.data, (u_char *) "unix:", 5)
+               == 0))
+    {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "s3_abort_endpoint \"%V\" needs \"host\", as its url "
-                      "\"%V\" names an upstream in %s:%ui", &ep->name,
+                      "\"%V\" names an upstream or a socket in %s:%ui", &ep->name,
                       &ep->url, ep->conf_file, ep->line);
         return NGX_ERROR;
     }
@@ -398,7 +404,7 @@ ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     size_t       scheme;
     ngx_str_t   *value;
     ngx_url_t    u;
-    ngx_uint_t   i;
+    ngx_uint_t   i, unix_socket;
 
     if (ep->url.data) {
         return "is duplicate";
@@ -434,8 +440,11 @@ ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     u.url.len = value[1].len - scheme;
     u.no_resolve = 1;
 
+    unix_socket = (ngx_strncasecmp(u.url.data, (u_char *) "unix:", 5) == 0);
+
     if (u.url.len == 0
-        || ngx_strlchr(u.url.data, u.url.data + u.url.len, '/')
+        || (!unix_socket
+            && ngx_strlchr(u.url.data, u.url.data + u.url.len, '/'))
         || ngx_strlchr(u.url.data, u.url.data + u.url.len, '?')
         || ngx_strlchr(u.url.data, u.url.data + u.url.len, '@')
         || ngx_strlchr(u.url.data, u.url.data + u.url.len, '$'))
@@ -556,6 +565,7 @@ ngx_http_s3_abort_credentials_load(ngx_http_s3_abort_file_t *file,
     ngx_http_s3_abort_credentials_t *credentials = file->data;
 
     s3_str_t           text;
+    ngx_uint_t         same;
     const char        *message;
     s3_credentials_t   pair;
 
@@ -566,11 +576,29 @@ ngx_http_s3_abort_credentials_load(ngx_http_s3_abort_file_t *file,
                                  ngx_http_s3_abort_pure(credentials->file.profile),
                                  line);
 
-    if (message == NULL) {
-        credentials->pair = pair;
+    if (message) {
+        return message;
     }
 
-    return message;
+    same = s3_str_eq(pair.access_key, credentials->pair.access_key)
+           && s3_str_eq(pair.secret, credentials->pair.secret)
+           && s3_str_eq(pair.session_token, credentials->pair.session_token);
+
+    credentials->pair = pair;
+
+    if (same) {
+        return NULL;
+    }
+
+    credentials->generation++;
+
+    /* what was derived from the old ones goes with them */
+
+    if (credentials->key) {
+        s3_sigv4_key_wipe(credentials->key);
+    }
+
+    return NULL;
 }
 
 

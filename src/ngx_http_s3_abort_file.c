@@ -90,7 +90,9 @@ ngx_http_s3_abort_file_init_process(ngx_cycle_t *cycle,
 void
 ngx_http_s3_abort_file_check_soon(ngx_http_s3_abort_file_t *file)
 {
-    if (file->event.timer_set && file->refresh > 1000) {
+    if (file->event.timer_set
+        && (ngx_msec_int_t) (file->event.timer.key - ngx_current_msec) > 1000)
+    {
         ngx_add_timer(&file->event, 1000);
     }
 }

@@ -17,6 +17,8 @@ static ngx_int_t ngx_http_s3_abort_content_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_not_implemented_handler(
     ngx_http_request_t *r);
 static void ngx_http_s3_abort_body_handler(ngx_http_request_t *r);
+static void ngx_http_s3_abort_refuse_body(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_abort_answer(ngx_http_request_t *r);
 
 
@@ -300,9 +302,8 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
     for ( ;; ) {
 
         for (cl = r->request_body->bufs; cl; cl = cl->next) {
-            if (ngx_buf_size(cl->buf) && ctx->error == S3_OK) {
-                ctx->error = S3_BODY;
-                ctx->decision = NGX_HTTP_S3_ABORT_INVALID;
+            if (ngx_buf_size(cl->buf)) {
+                ngx_http_s3_abort_refuse_body(r, ctx);
             }
 
             cl->buf->pos = cl->buf->last;
@@ -337,10 +338,7 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
 
         /* the rest of it is discarded, within the bounds of lingering_close */
 
-        if (ctx->error == S3_OK) {
-            ctx->error = S3_BODY;
-            ctx->decision = NGX_HTTP_S3_ABORT_INVALID;
-        }
+        ngx_http_s3_abort_refuse_body(r, ctx);
 
         r->keepalive = 0;
     }
@@ -348,6 +346,22 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
     r->read_event_handler = ngx_http_block_reading;
 
     ngx_http_finalize_request(r, ngx_http_s3_abort_answer(r));
+}
+
+
+static void
+ngx_http_s3_abort_refuse_body(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx)
+{
+    if (ctx->error != S3_OK) {
+        return;
+    }
+
+    ctx->error = S3_BODY;
+    ctx->decision = NGX_HTTP_S3_ABORT_INVALID;
+    ctx->candidate_decision = NGX_HTTP_S3_ABORT_UNDECIDED;
+
+    ngx_http_s3_abort_log_refusal(r, ctx, S3_BODY);
 }
 
 

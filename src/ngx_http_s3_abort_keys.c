@@ -30,6 +30,11 @@ struct ngx_http_s3_abort_keys_s {
     uint32_t                    nkeys;
     uint32_t                   *table;
     uint32_t                    mask;
+
+    /* what holds keys that were derived from it */
+
+    ngx_array_t                 caches;           /* of pointers */
+    s3_sigv4_key_t             *verifying;
 };
 
 
@@ -52,6 +57,7 @@ typedef struct {
 static uint32_t ngx_http_s3_abort_keys_hash(s3_str_t access_key);
 static const char *ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
     ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line);
+static void ngx_http_s3_abort_keys_wipe(ngx_http_s3_abort_keys_t *keys);
 static const char *ngx_http_s3_abort_keys_index(
     ngx_http_s3_abort_keys_t *keys, s3_str_t text, unsigned *line);
 static void ngx_http_s3_abort_keys_cleanup(void *data);
@@ -221,6 +227,14 @@ ngx_http_s3_abort_keys_add(ngx_conf_t *cf, ngx_str_t *path,
     cln->handler = ngx_http_s3_abort_keys_cleanup;
     cln->data = keys;
 
+    keys->verifying = &smcf->verifying;
+
+    if (ngx_array_init(&keys->caches, cf->pool, 2, sizeof(void *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
     keys->file.path = *path;
     keys->file.refresh = refresh;
     keys->file.max_size = NGX_HTTP_S3_ABORT_KEYS_MAX_SIZE;
@@ -248,7 +262,8 @@ ngx_int_t
 ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
     ngx_http_s3_abort_identity_t *identity)
 {
-    ngx_pool_cleanup_t  *cln;
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_s3_abort_secret_t  **cache;
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
     if (cln == NULL) {
@@ -257,6 +272,13 @@ ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
 
     cln->handler = ngx_http_s3_abort_keys_cache_cleanup;
     cln->data = identity;
+
+    cache = ngx_array_push(&identity->keys->caches);
+    if (cache == NULL) {
+        return NGX_ERROR;
+    }
+
+    *cache = &identity->cache;
 
     return ngx_http_s3_abort_secret_alloc(&identity->cache,
                                           NGX_HTTP_S3_ABORT_CACHED
@@ -337,6 +359,7 @@ ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
     }
 
     ngx_http_s3_abort_secret_free(&old->index);
+    ngx_http_s3_abort_keys_wipe(old);
 
     old->index = keys.index;
     old->keys = keys.keys;
@@ -345,6 +368,24 @@ ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
     old->mask = keys.mask;
 
     return NULL;
+}
+
+
+static void
+ngx_http_s3_abort_keys_wipe(ngx_http_s3_abort_keys_t *keys)
+{
+    ngx_uint_t                    i;
+    ngx_http_s3_abort_secret_t  **cache;
+
+    cache = keys->caches.elts;
+
+    for (i = 0; i < keys->caches.nelts; i++) {
+        ngx_explicit_memzero(cache[i]->start, cache[i]->size);
+    }
+
+    if (keys->verifying->inner) {
+        s3_sigv4_key_wipe(keys->verifying);
+    }
 }
 
 

@@ -503,7 +503,7 @@ ngx_http_s3_abort_age(s3_condition_t *c, ngx_str_t *value)
 
     sec = ngx_parse_time(value, 1);
 
-    if (sec == NGX_ERROR) {
+    if (sec == NGX_ERROR || sec > NGX_MAX_INT_T_VALUE / 1000) {
         return "not a time";
     }
 

@@ -21,8 +21,6 @@ static s3_error_t ngx_http_s3_abort_template(ngx_http_request_t *r,
     ngx_http_complex_value_t *cv, s3_str_t *value);
 static void ngx_http_s3_abort_try_candidate(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
-static void ngx_http_s3_abort_log_refusal(ngx_http_request_t *r,
-    ngx_http_s3_abort_ctx_t *ctx, s3_error_t error);
 
 
 const s3_str_t
@@ -192,7 +190,9 @@ ngx_http_s3_abort_identify(ngx_http_request_t *r,
     }
 
     if (ctx->judging && rc != S3_OK) {
-        ctx->decision = NGX_HTTP_S3_ABORT_UNAUTHENTICATED;
+        ctx->decision = (rc == S3_HEADER_NOT_ALLOWED)
+                        ? NGX_HTTP_S3_ABORT_INVALID
+                        : NGX_HTTP_S3_ABORT_UNAUTHENTICATED;
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -285,6 +285,7 @@ ngx_http_s3_abort_judge(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
     if (error == S3_OK) {
         rc = ngx_http_s3_abort_decide(r, ctx, ctx->conf->policy, &ctx->rule);
 
+        ctx->judged = 1;
         ctx->decision = (rc == NGX_OK) ? NGX_HTTP_S3_ABORT_ALLOWED
                                        : NGX_HTTP_S3_ABORT_DENIED;
 
@@ -541,7 +542,6 @@ ngx_http_s3_abort_try_candidate(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx)
 {
     ngx_int_t         rc;
-    s3_str_t          file;
     const s3_rule_t  *rule;
 
     rc = ngx_http_s3_abort_decide(r, ctx, ctx->conf->candidate, &rule);
@@ -557,17 +557,23 @@ ngx_http_s3_abort_try_candidate(ngx_http_request_t *r,
         return;
     }
 
-    file = rule ? *rule->file : (s3_str_t) s3_string("default");
+    if (rule == NULL) {
+        ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
+                      "s3 abort: candidate policy \"%V\" would deny it, "
+                      "tenant \"%V\", no rule allows it",
+                      &ctx->conf->candidate->name, &ctx->tenant);
+        return;
+    }
 
     ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
                   "s3 abort: candidate policy \"%V\" would %s it, "
                   "tenant \"%V\", by rule %*s:%uD",
                   &ctx->conf->candidate->name, rc == NGX_OK ? "allow" : "deny",
-                  &ctx->tenant, file.len, file.data, rule ? rule->line : 0);
+                  &ctx->tenant, rule->file->len, rule->file->data, rule->line);
 }
 
 
-static void
+void
 ngx_http_s3_abort_log_refusal(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, s3_error_t error)
 {
@@ -580,7 +586,7 @@ ngx_http_s3_abort_log_refusal(ngx_http_request_t *r,
     code = ngx_http_s3_abort_str(s3_error_code(error));
     message = ngx_http_s3_abort_str(s3_error_message(error));
 
-    if (ctx->decision != NGX_HTTP_S3_ABORT_DENIED) {
+    if (!ctx->judged || ctx->decision != NGX_HTTP_S3_ABORT_DENIED) {
         ngx_log_error(ctx->conf->log_level, r->connection->log, 0,
                       "s3 abort refused: %V (%V)", &code, &message);
         return;

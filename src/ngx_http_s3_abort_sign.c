@@ -96,7 +96,7 @@ ngx_http_s3_abort_sign(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    ctx->generation = ep->credentials->file.generation;
+    ctx->generation = ep->credentials->generation;
 
     parts.bucket = ctx->bucket;
     parts.host_len = ep->host.len;
@@ -190,7 +190,7 @@ ngx_http_s3_abort_signing_key(ngx_http_s3_abort_endpoint_t *ep,
     int      rc;
     u_char  *key;
 
-    if (ep->key_generation == ep->credentials->file.generation
+    if (ep->key_generation == ep->credentials->generation
         && ngx_memcmp(ep->key_date, date.data, S3_SIGV4_DATE_LEN) == 0)
     {
         return NGX_OK;
@@ -214,7 +214,7 @@ ngx_http_s3_abort_signing_key(ngx_http_s3_abort_endpoint_t *ep,
     }
 
     ngx_memcpy(ep->key_date, date.data, S3_SIGV4_DATE_LEN);
-    ep->key_generation = ep->credentials->file.generation;
+    ep->key_generation = ep->credentials->generation;
 
     return NGX_OK;
 }

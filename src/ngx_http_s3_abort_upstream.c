@@ -22,6 +22,7 @@ static ngx_int_t ngx_http_s3_abort_conclude(ngx_http_request_t *r,
     ngx_uint_t complete);
 static ngx_uint_t ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
+static void ngx_http_s3_abort_wipe_response(ngx_http_upstream_t *u);
 static ngx_uint_t ngx_http_s3_abort_is_vague(ngx_uint_t status);
 static ngx_int_t ngx_http_s3_abort_in_time(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_invalid(ngx_http_request_t *r,
@@ -135,6 +136,8 @@ ngx_http_s3_abort_reinit_request(ngx_http_request_t *r)
     if (!ctx->answered || ngx_http_s3_abort_is_vague(ctx->status.code)) {
         ctx->unanswered = 1;
     }
+
+    ngx_http_s3_abort_wipe_response(r->upstream);
 
     ctx->error = S3_OK;
     ctx->outcome = NGX_HTTP_S3_ABORT_FAILED;
@@ -557,6 +560,8 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
 
     /* the body was read: nothing is left for the input filter */
 
+    ngx_http_s3_abort_wipe_response(u);
+
     u->buffer.pos = u->buffer.last;
 
     return NGX_OK;
@@ -580,7 +585,7 @@ ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     u = r->upstream;
     credentials = ctx->endpoint->credentials;
 
-    if (ctx->generation == credentials->file.generation) {
+    if (ctx->generation == credentials->generation) {
         ngx_http_s3_abort_file_check_soon(&credentials->file);
         return 0;
     }
@@ -608,6 +613,18 @@ ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     ctx->resigned = 1;
 
     return 1;
+}
+
+
+/* a storage may repeat what was signed, a session token with it */
+
+static void
+ngx_http_s3_abort_wipe_response(ngx_http_upstream_t *u)
+{
+    if (u->buffer.start) {
+        ngx_explicit_memzero(u->buffer.start,
+                             u->buffer.last - u->buffer.start);
+    }
 }
 
 
@@ -691,6 +708,7 @@ ngx_http_s3_abort_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
     }
 
     ngx_http_s3_abort_secret_free(&ctx->secret);
+    ngx_http_s3_abort_wipe_response(r->upstream);
 
     if (ctx->answered) {
         return;

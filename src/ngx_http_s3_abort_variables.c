@@ -301,9 +301,7 @@ ngx_http_s3_abort_variable_rule(ngx_http_request_t *r,
 
     ngx_str_null(&value);
 
-    if (ctx->decision != NGX_HTTP_S3_ABORT_ALLOWED
-        && ctx->decision != NGX_HTTP_S3_ABORT_DENIED)
-    {
+    if (!ctx->judged || ctx->decision == NGX_HTTP_S3_ABORT_INVALID) {
         return value;
     }
 

@@ -187,6 +187,16 @@ s3_sigv4_key_prepare(s3_sigv4_t *s, s3_sigv4_key_t *k,
 }
 
 
+/* OpenSSL cleanses what a digest context held */
+
+void
+s3_sigv4_key_wipe(s3_sigv4_key_t *k)
+{
+    (void) EVP_MD_CTX_reset(k->inner);
+    (void) EVP_MD_CTX_reset(k->outer);
+}
+
+
 void
 s3_sigv4_key_cleanup(s3_sigv4_key_t *k)
 {

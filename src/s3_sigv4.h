@@ -84,7 +84,8 @@ int s3_sigv4_string_to_sign(s3_sigv4_t *s, u_char *dst, s3_str_t time,
 /*
  * Stage 3.  A signing key is good for one secret, date, region and service.
  * Preparing it does the part of HMAC that depends on the key alone; the two
- * contexts are created by the caller, who frees them (OpenSSL wipes them).
+ * contexts stay until s3_sigv4_key_cleanup().  They are as good as the key:
+ * s3_sigv4_key_wipe() is for when it is replaced.
  */
 
 typedef struct {
@@ -98,6 +99,7 @@ int s3_sigv4_signing_key(s3_sigv4_t *s, u_char key[S3_SHA256_LEN],
 int s3_sigv4_key_init(s3_sigv4_key_t *k);
 int s3_sigv4_key_prepare(s3_sigv4_t *s, s3_sigv4_key_t *k,
     const u_char key[S3_SHA256_LEN]);
+void s3_sigv4_key_wipe(s3_sigv4_key_t *k);
 void s3_sigv4_key_cleanup(s3_sigv4_key_t *k);
 
 int s3_sigv4_signature(s3_sigv4_t *s, const s3_sigv4_key_t *k,

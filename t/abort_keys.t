@@ -430,7 +430,7 @@ sub load($n) {
 		}
 	}
 
-	$t->write("load.$n", join '', map { "$_ $count{$_}\n" } sort keys %count);
+	$t->write("load.$n", join '', map { "$_ $count{$_}\n" } keys %count);
 }
 
 $t->write_keys('live.keys', line(1) . line(7));

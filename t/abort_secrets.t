@@ -220,11 +220,12 @@ is(load('old'), '204 24, 400 12, 403 60', 'load');
 
 for my $name (qw/ plain tls plain /) {
 	my $storage = $storages{$name};
+	my $line = "x-amz-security-token:$old{\"session token of $name\"}\n";
 
 	$t->expect_log(qr/the storage refuses the credentials of .*"$name"/);
 	$storage->answer({ status => 403, body => '<?xml version="1.0"?><Error>'
 		. '<Code>SignatureDoesNotMatch</Code><CanonicalRequest>'
-		. "x-amz-security-token:$old{\"session token of $name\"}\n" x 120
+		. $line x 120
 		. '</CanonicalRequest></Error>' });
 	is($t->request(signed('old', 'alice', $name))->{status}, 500,
 		"refused by $name");

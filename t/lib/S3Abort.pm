@@ -823,6 +823,7 @@ my $STOCK = qr/^[\d\/]+\ [\d:]+\ \[debug\]\ \d+\#\d+:\ \*\d+\ (?:
 	| http2?\ request\ line:\ "
 	| http\ args:\ "
 	| http\ (?:run|upstream|finalize)\ request:\ (?:-?\d+,\ )?"
+	| http\ upstream\ ssl\ handshake:\ "
 	| http\ (?:output|copy|postpone)\ filter:?\ (?:-?\d+\ )?"
 	| http\ writer\ (?:handler|done|output\ filter):\ (?:-?\d+,\ )?"
 	)/ix;
