@@ -122,7 +122,7 @@ typedef struct {
     ngx_http_s3_abort_file_t         file;
     s3_credentials_t                 pair;
     ngx_uint_t                       generation;  /* counts different pairs */
-    s3_sigv4_key_t                  *key;         /* made of it, if any */
+    ngx_http_s3_abort_secret_t       key;         /* of the day */
 } ngx_http_s3_abort_credentials_t;
 
 #define NGX_HTTP_S3_ABORT_SESSIONS   8
@@ -166,10 +166,8 @@ typedef struct {
     ngx_str_t                        ssl_certificate_key;
     ngx_array_t                     *ssl_conf_commands;
 
-    /* in a worker: the key of the day */
+    /* in a worker: what the key of the day was made of */
 
-    s3_sigv4_key_t                   key;
-    ngx_http_s3_abort_secret_t       secret;      /* scratch */
     ngx_uint_t                       key_generation;
     u_char                           key_date[S3_SIGV4_DATE_LEN];
 
@@ -241,7 +239,8 @@ char *ngx_http_s3_abort_identity(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /*
  * keys: a keys file, found by path or read now; NULL on an error.  A key's
- * number is 0 if there is no such key; number 0 can be prepared like others.
+ * number is 0 if there is no such key; number 0 has a signing key as others
+ * have, which is NULL only on an error.
  */
 
 ngx_http_s3_abort_keys_t *ngx_http_s3_abort_keys_add(ngx_conf_t *cf,
@@ -250,7 +249,7 @@ ngx_int_t ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
     ngx_http_s3_abort_identity_t *identity);
 uint32_t ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
     s3_str_t access_key);
-ngx_int_t ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
+s3_sigv4_key_t *ngx_http_s3_abort_keys_get(ngx_http_request_t *r,
     ngx_http_s3_abort_identity_t *identity, uint32_t number,
     s3_authorization_t *auth, ngx_str_t *region);
 
@@ -267,7 +266,6 @@ typedef struct {
     ngx_http_s3_abort_counters_t    *counters;    /* NULL without a zone */
 
     s3_sigv4_t                       sigv4;
-    s3_sigv4_key_t                   verifying;   /* scratch */
 
     /* in a worker */
 

@@ -305,14 +305,12 @@ ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
     cln->handler = ngx_http_s3_abort_endpoint_cleanup;
     cln->data = ep;
 
-    if (s3_sigv4_key_init(&ep->key) != 0
-        || ngx_http_s3_abort_secret_alloc(&ep->secret, S3_SHA256_LEN, cf->log)
-           != NGX_OK)
+    if (ngx_http_s3_abort_secret_alloc(&ep->credentials->key,
+                                       sizeof(s3_sigv4_key_t), cf->log)
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
-
-    ep->credentials->key = &ep->key;
 
     /* an upstream {} has a configuration, the server of a url has none */
 
@@ -592,10 +590,10 @@ ngx_http_s3_abort_credentials_load(ngx_http_s3_abort_file_t *file,
 
     credentials->generation++;
 
-    /* what was derived from the old ones goes with them */
+    /* what was derived from the old pair goes with it */
 
-    if (credentials->key) {
-        s3_sigv4_key_wipe(credentials->key);
+    if (credentials->key.start) {
+        ngx_explicit_memzero(credentials->key.start, credentials->key.size);
     }
 
     return NULL;
@@ -790,8 +788,7 @@ ngx_http_s3_abort_endpoint_cleanup(void *data)
 {
     ngx_http_s3_abort_endpoint_t *ep = data;
 
-    s3_sigv4_key_cleanup(&ep->key);
-    ngx_http_s3_abort_secret_free(&ep->secret);
+    ngx_http_s3_abort_secret_free(&ep->credentials->key);
 
 #if (NGX_HTTP_SSL)
     {

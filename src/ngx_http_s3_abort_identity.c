@@ -35,7 +35,7 @@ static s3_error_t ngx_http_s3_abort_verify(ngx_http_request_t *r,
     ngx_http_s3_abort_signed_t *s, ngx_str_t *region);
 static ngx_int_t ngx_http_s3_abort_signature(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_signed_t *s,
-    u_char hex[S3_SHA256_HEX_LEN]);
+    s3_sigv4_key_t *key, u_char hex[S3_SHA256_HEX_LEN]);
 
 static ngx_int_t ngx_http_s3_abort_identity_variable(ngx_conf_t *cf,
     ngx_http_s3_abort_identity_t *identity);
@@ -334,14 +334,16 @@ ngx_http_s3_abort_verify(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     ngx_http_s3_abort_identity_t *identity, ngx_http_s3_abort_signed_t *s,
     ngx_str_t *region)
 {
-    u_char      hex[S3_SHA256_HEX_LEN];
-    uint32_t    number;
+    u_char            hex[S3_SHA256_HEX_LEN];
+    uint32_t          number;
+    s3_sigv4_key_t   *key;
 
     number = ngx_http_s3_abort_keys_find(identity->keys, s->auth.access_key);
 
-    if (ngx_http_s3_abort_keys_prepare(r, identity, number, &s->auth, region)
-           != NGX_OK
-        || ngx_http_s3_abort_signature(r, ctx, s, hex) != NGX_OK)
+    key = ngx_http_s3_abort_keys_get(r, identity, number, &s->auth, region);
+
+    if (key == NULL
+        || ngx_http_s3_abort_signature(r, ctx, s, key, hex) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
                       "s3 abort: cannot verify a signature");
@@ -364,7 +366,7 @@ ngx_http_s3_abort_verify(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
 static ngx_int_t
 ngx_http_s3_abort_signature(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_signed_t *s,
-    u_char hex[S3_SHA256_HEX_LEN])
+    s3_sigv4_key_t *key, u_char hex[S3_SHA256_HEX_LEN])
 {
     u_char                         *p;
     size_t                          len;
@@ -408,8 +410,7 @@ ngx_http_s3_abort_signature(ngx_http_request_t *r,
     if (s3_sigv4_string_to_sign(&smcf->sigv4, p, s->time, s->auth.scope,
                                 canonical)
         != 0
-        || s3_sigv4_signature(&smcf->sigv4, &smcf->verifying, to_sign, hex)
-           != 0)
+        || s3_sigv4_signature(&smcf->sigv4, key, to_sign, hex) != 0)
     {
         return NGX_ERROR;
     }

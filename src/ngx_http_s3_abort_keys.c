@@ -31,22 +31,18 @@ struct ngx_http_s3_abort_keys_s {
     uint32_t                   *table;
     uint32_t                    mask;
 
-    /* what holds keys that were derived from it */
-
-    ngx_array_t                 caches;           /* of pointers */
-    s3_sigv4_key_t             *verifying;
+    ngx_array_t                 caches;           /* of signing keys of it */
 };
 
 
 /* signing keys of a day, direct-mapped by the number of the tenant's key */
 
 typedef struct {
-    u_char                      key[S3_SHA256_LEN];
+    s3_sigv4_key_t              key;
     u_char                      date[S3_SIGV4_DATE_LEN];
     const u_char               *region;           /* of the configuration */
     uint32_t                    number;
     uint32_t                    generation;
-    uint32_t                    unused[2];
 } ngx_http_s3_abort_cached_t;
 
 #define NGX_HTTP_S3_ABORT_CACHED        1024
@@ -92,8 +88,8 @@ ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
 
 /* region and service are those of the gateway here, the date is checked */
 
-ngx_int_t
-ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
+s3_sigv4_key_t *
+ngx_http_s3_abort_keys_get(ngx_http_request_t *r,
     ngx_http_s3_abort_identity_t *identity, uint32_t number,
     s3_authorization_t *auth, ngx_str_t *region)
 {
@@ -122,12 +118,12 @@ ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
 
         cached->generation = 0;
 
-        if (s3_sigv4_signing_key(&smcf->sigv4, cached->key, secret,
+        if (s3_sigv4_signing_key(&smcf->sigv4, &cached->key, secret,
                                  auth->date, auth->region,
                                  auth->service)
             != 0)
         {
-            return NGX_ERROR;
+            return NULL;
         }
 
         ngx_memcpy(cached->date, auth->date.data, S3_SIGV4_DATE_LEN);
@@ -136,13 +132,7 @@ ngx_http_s3_abort_keys_prepare(ngx_http_request_t *r,
         cached->generation = (uint32_t) keys->file.generation;
     }
 
-    if (s3_sigv4_key_prepare(&smcf->sigv4, &smcf->verifying, cached->key)
-        != 0)
-    {
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
+    return &cached->key;
 }
 
 
@@ -226,8 +216,6 @@ ngx_http_s3_abort_keys_add(ngx_conf_t *cf, ngx_str_t *path,
 
     cln->handler = ngx_http_s3_abort_keys_cleanup;
     cln->data = keys;
-
-    keys->verifying = &smcf->verifying;
 
     if (ngx_array_init(&keys->caches, cf->pool, 2, sizeof(void *))
         != NGX_OK)
@@ -381,10 +369,6 @@ ngx_http_s3_abort_keys_wipe(ngx_http_s3_abort_keys_t *keys)
 
     for (i = 0; i < keys->caches.nelts; i++) {
         ngx_explicit_memzero(cache[i]->start, cache[i]->size);
-    }
-
-    if (keys->verifying->inner) {
-        s3_sigv4_key_wipe(keys->verifying);
     }
 }
 

@@ -186,9 +186,7 @@ ngx_http_s3_abort_init(ngx_conf_t *cf)
     cln->handler = ngx_http_s3_abort_cleanup;
     cln->data = smcf;
 
-    if (s3_sigv4_init(&smcf->sigv4) != 0
-        || s3_sigv4_key_init(&smcf->verifying) != 0)
-    {
+    if (s3_sigv4_init(&smcf->sigv4) != 0) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "s3_abort: OpenSSL has no SHA-256");
         return NGX_ERROR;
@@ -242,7 +240,6 @@ ngx_http_s3_abort_cleanup(void *data)
 {
     ngx_http_s3_abort_main_conf_t  *smcf = data;
 
-    s3_sigv4_key_cleanup(&smcf->verifying);
     s3_sigv4_cleanup(&smcf->sigv4);
 }
 

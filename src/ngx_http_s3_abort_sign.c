@@ -187,34 +187,29 @@ static ngx_int_t
 ngx_http_s3_abort_signing_key(ngx_http_s3_abort_endpoint_t *ep,
     s3_sigv4_t *sigv4, s3_str_t date)
 {
-    int      rc;
-    u_char  *key;
+    ngx_http_s3_abort_credentials_t  *credentials;
 
-    if (ep->key_generation == ep->credentials->generation
+    credentials = ep->credentials;
+
+    if (ep->key_generation == credentials->generation
         && ngx_memcmp(ep->key_date, date.data, S3_SIGV4_DATE_LEN) == 0)
     {
         return NGX_OK;
     }
 
     ep->key_generation = 0;
-    key = ep->secret.start;
 
-    rc = s3_sigv4_signing_key(sigv4, key, ep->credentials->pair.secret, date,
-                              ngx_http_s3_abort_pure(ep->region),
-                              ngx_http_s3_abort_pure(ep->service));
-
-    if (rc == 0) {
-        rc = s3_sigv4_key_prepare(sigv4, &ep->key, key);
-    }
-
-    ngx_explicit_memzero(key, S3_SHA256_LEN);
-
-    if (rc != 0) {
+    if (s3_sigv4_signing_key(sigv4, (s3_sigv4_key_t *) credentials->key.start,
+                             credentials->pair.secret, date,
+                             ngx_http_s3_abort_pure(ep->region),
+                             ngx_http_s3_abort_pure(ep->service))
+        != 0)
+    {
         return NGX_ERROR;
     }
 
     ngx_memcpy(ep->key_date, date.data, S3_SIGV4_DATE_LEN);
-    ep->key_generation = ep->credentials->generation;
+    ep->key_generation = credentials->generation;
 
     return NGX_OK;
 }
@@ -435,7 +430,10 @@ ngx_http_s3_abort_write(ngx_http_s3_abort_ctx_t *ctx,
     if (s3_sigv4_string_to_sign(sigv4, to_sign.data, parts->time, scope,
                                 canonical)
         != 0
-        || s3_sigv4_signature(sigv4, &ep->key, to_sign, p) != 0)
+        || s3_sigv4_signature(sigv4,
+                              (s3_sigv4_key_t *) ep->credentials->key.start,
+                              to_sign, p)
+           != 0)
     {
         return NGX_ERROR;
     }

@@ -4,16 +4,12 @@
 #include "s3_sigv4.h"
 
 
-#define S3_SHA256_BLOCK  64
-
-
 static u_char *s3_sigv4_put_value(u_char *dst, s3_str_t value);
 static int s3_sigv4_hash(s3_sigv4_t *s, s3_str_t data,
     u_char hash[S3_SHA256_LEN]);
-static int s3_sigv4_hmac(s3_sigv4_t *s, u_char mac[S3_SHA256_LEN],
-    s3_str_t key, s3_str_t data);
-static int s3_sigv4_pad(s3_sigv4_t *s, EVP_MD_CTX *ctx, s3_str_t key,
-    u_char byte);
+static int s3_sigv4_key(s3_sigv4_t *s, s3_sigv4_key_t *k, s3_str_t key);
+static int s3_sigv4_hmac(s3_sigv4_t *s, const s3_sigv4_key_t *k,
+    s3_str_t data, u_char mac[S3_SHA256_LEN]);
 static u_char *s3_sigv4_hex(u_char *dst, const u_char *src, size_t len);
 
 
@@ -119,13 +115,15 @@ s3_sigv4_string_to_sign(s3_sigv4_t *s, u_char *dst, s3_str_t time,
 
 
 int
-s3_sigv4_signing_key(s3_sigv4_t *s, u_char key[S3_SHA256_LEN],
-    s3_str_t secret, s3_str_t date, s3_str_t region, s3_str_t service)
+s3_sigv4_signing_key(s3_sigv4_t *s, s3_sigv4_key_t *k, s3_str_t secret,
+    s3_str_t date, s3_str_t region, s3_str_t service)
 {
     int                     rc;
-    s3_str_t                k;
-    u_char                  buf[S3_SHA256_BLOCK * 8];
+    size_t                  i;
+    s3_str_t                key;
+    u_char                  buf[S3_SHA256_BLOCK * 8], mac[S3_SHA256_LEN];
     static const s3_str_t   terminator = s3_string(S3_SIGV4_TERMINATOR);
+    const s3_str_t          data[] = { date, region, service, terminator };
 
     if (secret.len > sizeof(buf) - 4) {
         return -1;
@@ -133,78 +131,34 @@ s3_sigv4_signing_key(s3_sigv4_t *s, u_char key[S3_SHA256_LEN],
 
     memcpy(buf, "AWS4", 4);
 
-    k.data = buf;
-    k.len = (size_t) (s3_put(buf + 4, secret) - buf);
+    key.data = buf;
+    key.len = (size_t) (s3_put(buf + 4, secret) - buf);
 
-    rc = s3_sigv4_hmac(s, key, k, date);
+    rc = 0;
+
+    for (i = 0; i < sizeof(data) / sizeof(data[0]); i++) {
+        rc |= s3_sigv4_key(s, k, key);
+        rc |= s3_sigv4_hmac(s, k, data[i], mac);
+
+        key.data = mac;
+        key.len = S3_SHA256_LEN;
+    }
+
+    rc |= s3_sigv4_key(s, k, key);
+
+    /* the last hash was the key: the context begins another one */
+
+    rc |= EVP_DigestInit_ex2(s->ctx, s->sha256, NULL) != 1;
 
     OPENSSL_cleanse(buf, sizeof(buf));
+    OPENSSL_cleanse(mac, sizeof(mac));
 
-    k.data = key;
-    k.len = S3_SHA256_LEN;
-
-    if (rc != 0
-        || s3_sigv4_hmac(s, key, k, region) != 0
-        || s3_sigv4_hmac(s, key, k, service) != 0
-        || s3_sigv4_hmac(s, key, k, terminator) != 0)
-    {
-        OPENSSL_cleanse(key, S3_SHA256_LEN);
+    if (rc != 0) {
+        OPENSSL_cleanse(k, sizeof(s3_sigv4_key_t));
         return -1;
     }
 
     return 0;
-}
-
-
-int
-s3_sigv4_key_init(s3_sigv4_key_t *k)
-{
-    k->inner = EVP_MD_CTX_new();
-    k->outer = EVP_MD_CTX_new();
-
-    if (k->inner == NULL || k->outer == NULL) {
-        s3_sigv4_key_cleanup(k);
-        return -1;
-    }
-
-    return 0;
-}
-
-
-int
-s3_sigv4_key_prepare(s3_sigv4_t *s, s3_sigv4_key_t *k,
-    const u_char key[S3_SHA256_LEN])
-{
-    s3_str_t  secret = { S3_SHA256_LEN, (u_char *) key };
-
-    if (s3_sigv4_pad(s, k->inner, secret, 0x36) != 0
-        || s3_sigv4_pad(s, k->outer, secret, 0x5c) != 0)
-    {
-        return -1;
-    }
-
-    return 0;
-}
-
-
-/* OpenSSL cleanses what a digest context held */
-
-void
-s3_sigv4_key_wipe(s3_sigv4_key_t *k)
-{
-    (void) EVP_MD_CTX_reset(k->inner);
-    (void) EVP_MD_CTX_reset(k->outer);
-}
-
-
-void
-s3_sigv4_key_cleanup(s3_sigv4_key_t *k)
-{
-    EVP_MD_CTX_free(k->inner);
-    EVP_MD_CTX_free(k->outer);
-
-    k->inner = NULL;
-    k->outer = NULL;
 }
 
 
@@ -214,14 +168,7 @@ s3_sigv4_signature(s3_sigv4_t *s, const s3_sigv4_key_t *k,
 {
     u_char  mac[S3_SHA256_LEN];
 
-    if (EVP_MD_CTX_copy_ex(s->ctx, k->inner) != 1
-        || EVP_DigestUpdate(s->ctx, string_to_sign.data, string_to_sign.len)
-           != 1
-        || EVP_DigestFinal_ex(s->ctx, mac, NULL) != 1
-        || EVP_MD_CTX_copy_ex(s->ctx, k->outer) != 1
-        || EVP_DigestUpdate(s->ctx, mac, S3_SHA256_LEN) != 1
-        || EVP_DigestFinal_ex(s->ctx, mac, NULL) != 1)
-    {
+    if (s3_sigv4_hmac(s, k, string_to_sign, mac) != 0) {
         return -1;
     }
 
@@ -282,70 +229,54 @@ s3_sigv4_hash(s3_sigv4_t *s, s3_str_t data, u_char hash[S3_SHA256_LEN])
 }
 
 
-/* RFC 2104; "mac" may be the key */
+/* the part of HMAC that depends on the key alone */
 
 static int
-s3_sigv4_hmac(s3_sigv4_t *s, u_char mac[S3_SHA256_LEN], s3_str_t key,
-    s3_str_t data)
-{
-    int       rc;
-    u_char    hash[S3_SHA256_LEN], inner[S3_SHA256_LEN];
-    s3_str_t  k;
-
-    k = key;
-    rc = 0;
-
-    if (key.len > S3_SHA256_BLOCK) {
-        k.data = hash;
-        k.len = S3_SHA256_LEN;
-
-        rc = s3_sigv4_hash(s, key, hash);
-    }
-
-    if (rc != 0
-        || s3_sigv4_pad(s, s->ctx, k, 0x36) != 0
-        || EVP_DigestUpdate(s->ctx, data.data, data.len) != 1
-        || EVP_DigestFinal_ex(s->ctx, inner, NULL) != 1
-        || s3_sigv4_pad(s, s->ctx, k, 0x5c) != 0
-        || EVP_DigestUpdate(s->ctx, inner, S3_SHA256_LEN) != 1
-        || EVP_DigestFinal_ex(s->ctx, mac, NULL) != 1)
-    {
-        rc = -1;
-    }
-
-    OPENSSL_cleanse(hash, sizeof(hash));
-    OPENSSL_cleanse(inner, sizeof(inner));
-
-    return rc;
-}
-
-
-/* starts "ctx" with the key, padded to a block; key.len <= a block */
-
-static int
-s3_sigv4_pad(s3_sigv4_t *s, EVP_MD_CTX *ctx, s3_str_t key, u_char byte)
+s3_sigv4_key(s3_sigv4_t *s, s3_sigv4_key_t *k, s3_str_t key)
 {
     int     rc;
     size_t  i;
     u_char  block[S3_SHA256_BLOCK];
 
-    memset(block, byte, S3_SHA256_BLOCK);
-
-    for (i = 0; i < key.len; i++) {
-        block[i] ^= key.data[i];
-    }
+    memset(block, 0, S3_SHA256_BLOCK);
 
     rc = 0;
 
-    if (EVP_DigestInit_ex2(ctx, s->sha256, NULL) != 1
-        || EVP_DigestUpdate(ctx, block, S3_SHA256_BLOCK) != 1)
-    {
-        rc = -1;
+    if (key.len > S3_SHA256_BLOCK) {
+        rc = s3_sigv4_hash(s, key, block);
+
+    } else {
+        (void) s3_put(block, key);
+    }
+
+    for (i = 0; i < S3_SHA256_BLOCK; i++) {
+        k->inner[i] = block[i] ^ 0x36;
+        k->outer[i] = block[i] ^ 0x5c;
     }
 
     OPENSSL_cleanse(block, sizeof(block));
 
     return rc;
+}
+
+
+static int
+s3_sigv4_hmac(s3_sigv4_t *s, const s3_sigv4_key_t *k, s3_str_t data,
+    u_char mac[S3_SHA256_LEN])
+{
+    if (EVP_DigestInit_ex2(s->ctx, s->sha256, NULL) != 1
+        || EVP_DigestUpdate(s->ctx, k->inner, S3_SHA256_BLOCK) != 1
+        || EVP_DigestUpdate(s->ctx, data.data, data.len) != 1
+        || EVP_DigestFinal_ex(s->ctx, mac, NULL) != 1
+        || EVP_DigestInit_ex2(s->ctx, s->sha256, NULL) != 1
+        || EVP_DigestUpdate(s->ctx, k->outer, S3_SHA256_BLOCK) != 1
+        || EVP_DigestUpdate(s->ctx, mac, S3_SHA256_LEN) != 1
+        || EVP_DigestFinal_ex(s->ctx, mac, NULL) != 1)
+    {
+        return -1;
+    }
+
+    return 0;
 }
 
 

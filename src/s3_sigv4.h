@@ -27,6 +27,7 @@
 #define S3_SIGV4_DATE_LEN   (sizeof("YYYYMMDD") - 1)
 #define S3_SHA256_LEN       32
 #define S3_SHA256_HEX_LEN   64
+#define S3_SHA256_BLOCK     64
 
 #define S3_SIGV4_ALGORITHM  "AWS4-HMAC-SHA256"
 #define S3_SIGV4_TERMINATOR "aws4_request"
@@ -83,24 +84,17 @@ int s3_sigv4_string_to_sign(s3_sigv4_t *s, u_char *dst, s3_str_t time,
 
 /*
  * Stage 3.  A signing key is good for one secret, date, region and service.
- * Preparing it does the part of HMAC that depends on the key alone; the two
- * contexts stay until s3_sigv4_key_cleanup().  They are as good as the key:
- * s3_sigv4_key_wipe() is for when it is replaced.
+ * It is kept as the two blocks that HMAC (RFC 2104) begins with, in memory of
+ * the caller's choice: between signatures, OpenSSL holds nothing of a key.
  */
 
 typedef struct {
-    EVP_MD_CTX  *inner;
-    EVP_MD_CTX  *outer;
+    u_char       inner[S3_SHA256_BLOCK];
+    u_char       outer[S3_SHA256_BLOCK];
 } s3_sigv4_key_t;
 
-int s3_sigv4_signing_key(s3_sigv4_t *s, u_char key[S3_SHA256_LEN],
-    s3_str_t secret, s3_str_t date, s3_str_t region, s3_str_t service);
-
-int s3_sigv4_key_init(s3_sigv4_key_t *k);
-int s3_sigv4_key_prepare(s3_sigv4_t *s, s3_sigv4_key_t *k,
-    const u_char key[S3_SHA256_LEN]);
-void s3_sigv4_key_wipe(s3_sigv4_key_t *k);
-void s3_sigv4_key_cleanup(s3_sigv4_key_t *k);
+int s3_sigv4_signing_key(s3_sigv4_t *s, s3_sigv4_key_t *k, s3_str_t secret,
+    s3_str_t date, s3_str_t region, s3_str_t service);
 
 int s3_sigv4_signature(s3_sigv4_t *s, const s3_sigv4_key_t *k,
     s3_str_t string_to_sign, u_char hex[S3_SHA256_HEX_LEN]);

@@ -16,10 +16,13 @@ use SigV4;
 my ($lib) = glob '/usr/lib/*/faketime/libfaketime.so.1';
 
 plan(skip_all => 'no libfaketime') unless $lib;
-plan(skip_all => 'not with a sanitizer, which has to come first')
-	if ($ENV{TEST_NGINX_MODULE} // 'dynamic') eq '';
 
 my $t = S3Abort->new();
+
+plan(skip_all => 'not with a sanitizer, which has to be loaded first')
+	if $t->{version} =~ /-fsanitize=/
+	|| ($ENV{TEST_NGINX_PRELOAD} // '') =~ /san/;
+
 my $storage = $t->storage('storage', unchecked => 1);
 
 $t->write_keys('tenants.keys', "alice AKIALICE CANARY/alice+secret\n");

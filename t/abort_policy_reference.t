@@ -8,10 +8,9 @@
 
 use v5.36;
 
-use File::Spec;
 use IO::Socket::INET;
 use JSON::PP;
-use List::Util qw/ min sum0 /;
+use List::Util qw/ min /;
 use POSIX qw/ floor /;
 use Test::More;
 use Time::HiRes qw/ time /;
@@ -296,25 +295,6 @@ EOC
 
 srand;
 
-# the examples of the documentation: [rules, tenant, bucket and key, upload id,
-# verdict]
-
-my @examples;
-my ($row, $code) = (qr/^\| (?:none at all|`(.*?)`)/, qr/`([^`]*)`/);
-
-for (split /\n/, $t->read(File::Spec->rel2abs('docs/policy.md'))) {
-	push @examples, [$1 // '', $2, $3, 'A', $4]
-		if /$row \| (\w+) \| $code \| (allowed|denied) \|/;
-	push @examples, [$1 // '', 'acme', 'media/a', $2, $3]
-		if /$row \| $code \| (allowed|denied) \|/;
-}
-
-for my $n (0 .. $#examples) {
-	$text .= "s3_abort_policy d$n { $examples[$n][0] }\n";
-	$locations .= "location = /d$n { s3_abort_explain policy=d$n "
-		. "endpoint=far; }\n";
-}
-
 $t->write('policies.conf', $text);
 $t->write('locations.conf', $locations);
 
@@ -398,11 +378,11 @@ sub abort_bytes($n, $r) {
 		'X-Tenant', $r->{tenant}, headers($r), 'Connection', undef);
 }
 
-sub explain_bytes($n, $r, $where = "/e$n") {
+sub explain_bytes($n, $r) {
 	my @arguments = (tenant => $r->{tenant}, bucket => $r->{bucket},
 		key => $r->{key}, uploadId => $r->{upload_id});
 
-	return S3Abort::request_bytes('GET', "$where?" . join('&',
+	return S3Abort::request_bytes('GET', "/e$n?" . join('&',
 		map { $arguments[$_] . '=' . encode($arguments[$_ + 1]) }
 		grep { !($_ & 1) } 0 .. $#arguments), headers($r),
 		'X-Tenant', undef, 'Connection', undef);
@@ -619,20 +599,5 @@ for my $n (0 .. $STORED - 1) {
 
 cmp_ok($sent, '>', 20, 'storage: some are sent, as they were judged');
 cmp_ok($alike, '>', 20, 'storage: explain says what is decided');
-
-###############################################################################
-
-cmp_ok(scalar @examples, '>', 20, 'documentation: it has examples');
-
-for my $n (0 .. $#examples) {
-	my ($rules, $tenant, $object, $id, $verdict) = @{$examples[$n]};
-	my ($bucket, $key) = split /\//, $object, 2;
-	my ($answer) = ask(explain_bytes($n, { tenant => $tenant,
-		bucket => $bucket, key => $key, upload_id => $id,
-		header => {} }, "/d$n"));
-
-	is(lc explanation($answer) =~ s/ .*//r, $verdict,
-		"documentation: $rules, $tenant, $object, $id");
-}
 
 $t->done();

@@ -55,10 +55,15 @@ sub write_files($age) {
 
 write_files('old');
 
+# with a sanitizer, a core has terabytes and no memory is locked
+
+my $sanitized = $t->{version} =~ /-fsanitize=/
+	|| ($ENV{TEST_NGINX_PRELOAD} // '') =~ /san/;
+
 my ($hard) = map { /^Max core file size\s+\S+\s+(\S+)/m }
 	$t->read('/proc/self/limits');
 my $pattern = $t->read('/proc/sys/kernel/core_pattern');
-my $kernel = $pattern !~ m!^[|/]! && ($> == 0 || $hard eq 'unlimited');
+my $kernel = !$sanitized && $pattern !~ m!^[|/]! && ($> == 0 || $hard eq 'unlimited');
 my $core = $kernel ? "worker_rlimit_core 4g; working_directory $dir/cores;"
 	: '';
 
@@ -303,6 +308,7 @@ my ($limit) = map { /^Max locked memory\s+(\S+)/m }
 	$t->read("/proc/$worker/limits");
 
 SKIP: {
+	skip('a sanitizer locks nothing', 1) if $sanitized;
 	skip("only $limit bytes may be locked", 1)
 		if $limit ne 'unlimited' && $limit < 1 << 20;
 
@@ -315,7 +321,10 @@ SKIP: {
 
 my @cores;
 
-if (system("gcore -o $dir/gcore $worker > $dir/gcore.log 2>&1") == 0) {
+if ($sanitized) {
+	diag('no cores with a sanitizer');
+
+} elsif (system("gcore -o $dir/gcore $worker > $dir/gcore.log 2>&1") == 0) {
 	push @cores, ['gcore', "$dir/gcore.$worker"];
 
 } else {
@@ -328,11 +337,11 @@ if ($kernel) {
 	$t->wait_for(sub { $t->error_log('alert') =~ /exited on signal 6/ });
 	push @cores, map { ['kernel', $_] } glob "$dir/cores/*";
 
-} else {
+} elsif (!$sanitized) {
 	diag("no core by the kernel: $hard, $pattern");
 }
 
-ok(scalar @cores, 'G-05 there is a core, of one kind at least');
+ok($sanitized || @cores, 'G-05 there is a core, of one kind at least');
 
 for (@cores) {
 	my ($name, $path) = @$_;

@@ -411,14 +411,14 @@ signature(u_char *hex, const s3_sigv4_request_t *req, s3_str_t secret,
     s3_str_t time, s3_str_t region, s3_str_t service)
 {
     int              rc;
-    u_char           key[S3_SHA256_LEN], *p;
+    u_char          *p;
     s3_str_t         canonical, scope, string, date;
     s3_sigv4_key_t   k;
     u_char          *buf;
 
     buf = malloc(s3_sigv4_canonical_request_len(req) + BUFFER);
 
-    if (buf == NULL || s3_sigv4_key_init(&k) != 0) {
+    if (buf == NULL) {
         return -1;
     }
 
@@ -444,12 +444,10 @@ signature(u_char *hex, const s3_sigv4_request_t *req, s3_str_t secret,
     string.len = s3_sigv4_string_to_sign_len(scope);
 
     rc = s3_sigv4_string_to_sign(&sigv4, p, time, scope, canonical) != 0
-         || s3_sigv4_signing_key(&sigv4, key, secret, date, region, service)
+         || s3_sigv4_signing_key(&sigv4, &k, secret, date, region, service)
             != 0
-         || s3_sigv4_key_prepare(&sigv4, &k, key) != 0
          || s3_sigv4_signature(&sigv4, &k, string, hex) != 0;
 
-    s3_sigv4_key_cleanup(&k);
     free(buf);
 
     return rc;

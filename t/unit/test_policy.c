@@ -916,7 +916,14 @@ test_regex_tenant(void)
         { "(?<other>a)/(?<tenant>.)", "a", "a/b", S3_NO },
         { "(?=(?<tenant>a..))a", "abc", "a", S3_NO },
         { "(?:(?<tenant>[a-z])/?)+", "c", "a/b/c", S3_YES },
-        { "(?:(?<tenant>[a-z])/?)+", "a", "a/b/c", S3_NO }
+        { "(?:(?<tenant>[a-z])/?)+", "a", "a/b/c", S3_NO },
+
+        /* more groups than the match data has room for */
+
+        { "(?<tenant>a)(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?"
+          "(b)?(b)?(b)?(b)?(b)?(c)", "a", "abbbbbbbbbbbbbbbbbbc", S3_YES },
+        { "(?<tenant>a)(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?(b)?"
+          "(b)?(b)?(b)?(b)?(b)?(c)", "b", "abbbbbbbbbbbbbbbbbbc", S3_NO }
     };
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -900,7 +900,8 @@ test_base_path(void)
         "/s3%2Fx/bkt/k?uploadId=X", "/s3/%78/bkt/k?uploadId=X",
         "/s3/x%2Fbkt/k?uploadId=X", "/%2e/s3/x/bkt/k?uploadId=X",
         "/%2Fs3/x/bkt/k?uploadId=X", "/a%2F..%2Fs3/x/bkt/k?uploadId=X",
-        "/s3/%zz?uploadId=X"
+        "/s3/%zz?uploadId=X", "/bkt//s3/x/bkt/k?uploadId=X",
+        "/bkt/%2Fs3/x/bkt/k?uploadId=X", "/s3a//x/bkt/k?uploadId=X"
     };
 
     for (i = 0; i < sizeof(doubtful) / sizeof(doubtful[0]); i++) {
