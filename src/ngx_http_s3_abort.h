@@ -71,6 +71,8 @@ typedef struct {
 ngx_int_t ngx_http_s3_abort_secret_alloc(ngx_http_s3_abort_secret_t *secret,
     size_t size, ngx_log_t *log);
 void ngx_http_s3_abort_secret_free(ngx_http_s3_abort_secret_t *secret);
+ngx_int_t ngx_http_s3_abort_secret_add(ngx_conf_t *cf,
+    ngx_http_s3_abort_secret_t *secret);
 void ngx_http_s3_abort_secret_lock(ngx_http_s3_abort_secret_t *secret);
 
 
@@ -196,6 +198,7 @@ typedef struct {
     ngx_array_t                      variables;   /* of ngx_int_t */
     pcre2_match_data                *match_data;
     pcre2_match_context             *match_context;
+    pcre2_jit_stack                 *jit_stack;
 } ngx_http_s3_abort_policy_t;
 
 /* a request that a policy judges */
@@ -260,6 +263,7 @@ typedef struct {
     ngx_array_t                      endpoints;   /* of pointers */
     ngx_array_t                      policies;    /* of pointers */
     ngx_array_t                      files;       /* of pointers */
+    ngx_array_t                      secrets;     /* of pointers */
     ngx_uint_t                       used;        /* any s3_abort_pass */
 
     ngx_shm_zone_t                  *zone;

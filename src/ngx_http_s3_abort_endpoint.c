@@ -307,7 +307,8 @@ ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
 
     if (ngx_http_s3_abort_secret_alloc(&ep->credentials->key,
                                        sizeof(s3_sigv4_key_t), cf->log)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_s3_abort_secret_add(cf, &ep->credentials->key) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -878,6 +879,12 @@ ngx_http_s3_abort_set_ssl(ngx_conf_t *cf, ngx_http_s3_abort_endpoint_t *ep)
     {
         return NGX_ERROR;
     }
+
+#ifdef SSL_OP_CLEANSE_PLAINTEXT
+    /* a storage may repeat what was signed, a session token with it */
+
+    SSL_CTX_set_options(ssl->ctx, SSL_OP_CLEANSE_PLAINTEXT);
+#endif
 
     if (ngx_ssl_crl(cf, ssl, &ep->ssl_crl) != NGX_OK) {
         return NGX_ERROR;

@@ -268,6 +268,10 @@ ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
 
     *cache = &identity->cache;
 
+    if (ngx_http_s3_abort_secret_add(cf, &identity->cache) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_http_s3_abort_secret_alloc(&identity->cache,
                                           NGX_HTTP_S3_ABORT_CACHED
                                           * sizeof(ngx_http_s3_abort_cached_t),

@@ -207,6 +207,7 @@ ngx_http_s3_abort_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t                       i;
     ngx_http_s3_abort_file_t       **file;
+    ngx_http_s3_abort_secret_t     **secret;
     ngx_http_s3_abort_main_conf_t   *smcf;
 
     smcf = ngx_http_cycle_get_module_main_conf(cycle,
@@ -221,6 +222,12 @@ ngx_http_s3_abort_init_process(ngx_cycle_t *cycle)
     if (RAND_bytes((u_char *) &smcf->request_id, sizeof(uint64_t)) != 1) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "RAND_bytes() failed");
         return NGX_ERROR;
+    }
+
+    secret = smcf->secrets.elts;
+
+    for (i = 0; i < smcf->secrets.nelts; i++) {
+        ngx_http_s3_abort_secret_lock(secret[i]);
     }
 
     file = smcf->files.elts;
@@ -257,7 +264,9 @@ ngx_http_s3_abort_create_main_conf(ngx_conf_t *cf)
     if (ngx_array_init(&smcf->endpoints, cf->pool, 4, sizeof(void *)) != NGX_OK
         || ngx_array_init(&smcf->policies, cf->pool, 4, sizeof(void *))
            != NGX_OK
-        || ngx_array_init(&smcf->files, cf->pool, 4, sizeof(void *)) != NGX_OK)
+        || ngx_array_init(&smcf->files, cf->pool, 4, sizeof(void *)) != NGX_OK
+        || ngx_array_init(&smcf->secrets, cf->pool, 4, sizeof(void *))
+           != NGX_OK)
     {
         return NULL;
     }

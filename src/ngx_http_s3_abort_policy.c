@@ -452,8 +452,15 @@ ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule, s3_condition_t *c,
 {
     int                  n, err;
     PCRE2_SIZE           offset;
+    const char          *refused;
     ngx_pool_cleanup_t  *cln;
     static PCRE2_UCHAR   message[256];
+
+    refused = s3_regex_check(ngx_http_s3_abort_pure(*pattern));
+
+    if (refused) {
+        return refused;
+    }
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
     if (cln == NULL) {
@@ -603,6 +610,16 @@ ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
                                  S3_REGEX_DEPTH_LIMIT);
     (void) pcre2_set_heap_limit(policy->match_context, S3_REGEX_HEAP_LIMIT);
 
+    /* NULL where there is no JIT */
+
+    policy->jit_stack = pcre2_jit_stack_create(32 * 1024, S3_REGEX_JIT_STACK,
+                                               NULL);
+
+    if (policy->jit_stack) {
+        pcre2_jit_stack_assign(policy->match_context, NULL,
+                               policy->jit_stack);
+    }
+
     return NGX_OK;
 }
 
@@ -648,6 +665,7 @@ ngx_http_s3_abort_policy_cleanup(void *data)
 
     pcre2_match_data_free(policy->match_data);
     pcre2_match_context_free(policy->match_context);
+    pcre2_jit_stack_free(policy->jit_stack);
 }
 
 

@@ -59,6 +59,28 @@ ngx_http_s3_abort_secret_free(ngx_http_s3_abort_secret_t *secret)
 }
 
 
+/* for what lives as long as the configuration: locked in each worker */
+
+ngx_int_t
+ngx_http_s3_abort_secret_add(ngx_conf_t *cf,
+    ngx_http_s3_abort_secret_t *secret)
+{
+    ngx_http_s3_abort_secret_t     **s;
+    ngx_http_s3_abort_main_conf_t   *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_abort_module);
+
+    s = ngx_array_push(&smcf->secrets);
+    if (s == NULL) {
+        return NGX_ERROR;
+    }
+
+    *s = secret;
+
+    return NGX_OK;
+}
+
+
 /* keeps the memory out of swap, where the limits allow it; a fork unlocks */
 
 void

@@ -129,6 +129,51 @@ s3_glob_parse(s3_glob_part_t *parts, s3_str_t text, const char **message)
 }
 
 
+const char *
+s3_regex_check(s3_str_t pattern)
+{
+    size_t   i;
+    u_char   next[4];
+
+    for (i = 0; i + 1 < pattern.len; i++) {
+
+        memset(next, 0, sizeof(next));
+        memcpy(next, pattern.data + i + 1,
+               pattern.len - i - 1 < sizeof(next) ? pattern.len - i - 1
+                                                  : sizeof(next));
+
+        if (pattern.data[i] == '\\') {
+
+            if (next[0] == 'g' && (next[1] == '<' || next[1] == '\'')) {
+                return "recursion";
+            }
+
+            i++;
+            continue;
+        }
+
+        if (pattern.data[i] != '(' || next[0] != '?') {
+            continue;
+        }
+
+        if (next[1] == 'C') {
+            return "callout";
+        }
+
+        if (next[1] == 'R' || next[1] == '&'
+            || (next[1] == 'P' && next[2] == '>')
+            || (next[1] >= '0' && next[1] <= '9')
+            || ((next[1] == '+' || next[1] == '-')
+                && next[2] >= '0' && next[2] <= '9'))
+        {
+            return "recursion";
+        }
+    }
+
+    return NULL;
+}
+
+
 s3_match_t
 s3_policy_condition(const s3_condition_t *c, s3_policy_request_t *req)
 {

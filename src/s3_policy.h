@@ -140,8 +140,9 @@ void s3_policy_index(s3_policy_t *p, void *buf);
  * of them in one request every regular expression is */
 
 #define S3_REGEX_MATCH_LIMIT   50000
-#define S3_REGEX_DEPTH_LIMIT   5000
-#define S3_REGEX_HEAP_LIMIT    1024           /* kilobytes */
+#define S3_REGEX_DEPTH_LIMIT   50000
+#define S3_REGEX_HEAP_LIMIT    8192           /* kilobytes */
+#define S3_REGEX_JIT_STACK     (1024 * 1024)
 #define S3_REGEX_ERRORS_MAX    3
 
 /* of the match data: the whole match and 30 groups */
@@ -151,6 +152,14 @@ void s3_policy_index(s3_policy_t *p, void *buf);
 #define S3_REGEX_OPTIONS                                                     \
     (PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOLLAR_ENDONLY               \
      | PCRE2_NEVER_BACKSLASH_C | PCRE2_UTF)
+
+
+/*
+ * What PCRE2 offers and a policy has no use for: NULL, or a message if
+ * "pattern" has a recursion, a subroutine call, or a callout.
+ */
+
+const char *s3_regex_check(s3_str_t pattern);
 
 
 typedef struct {

@@ -9,7 +9,7 @@
 use v5.36;
 
 use JSON::PP;
-use POSIX qw/ WNOHANG /;
+use POSIX;
 use Test::More;
 use Time::HiRes qw/ time sleep /;
 
@@ -156,7 +156,7 @@ sub children($pid) {
 
 my @load;
 
-sub start_load($test = $t) {
+sub start_load() {
 	unlink "$dir/load.stop";
 
 	for my $n (1 .. $CLIENTS) {
@@ -167,7 +167,7 @@ sub start_load($test = $t) {
 			next;
 		}
 
-		$test->in_child({});
+		$t->in_child({});
 		alarm 60;
 		open my $fh, '>>', "$dir/load.$n";
 
@@ -175,7 +175,7 @@ sub start_load($test = $t) {
 			last if -e "$dir/load.stop";
 			my $bucket = $i % 4 ? 'media' : 'forbidden';
 			my $status = eval {
-				my $c = $test->connect();
+				my $c = $t->connect();
 				$c->send(bytes("/$bucket/load-$$-$i"));
 				$c->answer()->{status} } || "none $@";
 
@@ -277,13 +277,9 @@ sub in_memory($pid, $string) {
 
 # an abort that hangs does not keep an old worker, and its secrets, for ever
 
+ok($t->reload(conf => configuration(shutdown => '1s')), 'a reload');
 gate();
 ($new) = in_flight(1, '/media/hangs');
-ok($t->reload(conf => configuration(shutdown => '1s')), 'a reload');
-$new->close();
-
-($new) = in_flight(1, '/media/hangs2-');
-@old = $t->workers();
 my $start = time();
 ok($t->reload(), 'G-17 worker_shutdown_timeout ends the old worker');
 cmp_ok(time() - $start, '<', 5, 'G-17 in its time');
@@ -526,7 +522,7 @@ SKIP: {
 		. "$load\n");
 	is($rc, 1, 'I-11 loaded too late');
 
-	my $so = $t->read($t->{module});
+	my $so = $t->read('module.so');
 
 	for (['I-10 of other flags', qr/\x00\K8,4,8,[01]+(?=\x00)/,
 		sub ($s) { $s =~ tr/01/10/r }, qr/not binary compatible/],
@@ -565,88 +561,83 @@ $t->stop();
 # I-04: another binary takes over, and gives back.  nginx wants to be a daemon
 # for that.
 
-my $u = S3Abort->new();
-my $second = $u->storage('storage', keys => \%pair, access_key => 'NEW');
-my $gate = $u->dir() . '/gate';
+unlink "$dir/gate";
 
-$second->answer(sub ($r) {
-	if ($r->{target} =~ /slow/) {
-		sleep 0.01 until -e $gate;
-	}
-
+$storage->answer(sub ($r) {
+	sleep 0.01 until $r->{target} !~ /slow/ || -e "$dir/gate";
 	return 204;
 });
 
-$u->write('nginx.conf', configuration() =~ s/daemon off/daemon on/r);
+$t->write('nginx.conf', configuration() =~ s/daemon off/daemon on/r);
 daemon();
 
 sub daemon() {
 	defined(my $pid = fork()) or die "fork: $!\n";
-	$u->exec_nginx('error.log', 'nginx.stderr', '-c',
-		$u->dir() . '/nginx.conf') if $pid == 0;
+	$t->exec_nginx('error.log', 'nginx.stderr', '-c',
+		"$dir/nginx.conf") if $pid == 0;
 	waitpid $pid, 0;
 
-	my $master = pid_file() or die $u->read('nginx.stderr');
-	$u->tell_janitor("start $master");
+	my $master = pid_file() or die $t->read('nginx.stderr');
+	$t->tell_janitor("start $master");
 
 	return $master;
 }
 
 sub pid_file($suffix = '') {
 	my $file = 'nginx.pid' . $suffix;
-	$u->wait_for(sub { -s $u->dir() . "/$file" });
-	return $u->read($file) =~ s/\n//r;
+	$t->wait_for(sub { -s "$dir/$file" });
+	return $t->read($file) =~ s/\n//r;
 }
 
 # Sends an abort that takes as long as the gate is shut.
 
 sub slow($name) {
-	$u->mark();
-	my $c = $u->connect(timeout => 40);
+	$t->mark();
+	my $c = $t->connect(timeout => 40);
 	$c->send(bytes("/media/slow-$name"));
-	$u->wait_for(sub { $u->sent() });
+	$t->wait_for(sub { $t->sent() });
 	return $c;
 }
 
 sub ended($pid, $name) {
-	$u->wait_for(sub { !alive($pid) }, $name);
+	$t->wait_for(sub { !alive($pid) }, $name);
 }
 
 my $first = pid_file();
-start_load($u);
+start_load();
 my @slow = slow('before');
 
 kill 'USR2', $first;
 is(pid_file('.oldbin'), $first, 'I-04 USR2: the old master makes room');
 my $upgraded = pid_file();
 isnt($upgraded, $first, 'I-04 USR2: there is a new master');
-$u->wait_for(sub { $WORKERS == (() = children($upgraded)) },
+$t->wait_for(sub { $WORKERS == (() = children($upgraded)) },
 	'I-04 USR2: the new one has workers');
 push @slow, slow('both');
 
 kill 'WINCH', $first;
-$u->wait_for(sub { $u->error_log() =~ /gracefully shutting down/ },
+$t->wait_for(sub { $t->error_log() =~ /gracefully shutting down/ },
 	'I-04 WINCH: the old workers finish');
 push @slow, slow('new');
 
 # back: the old master has workers again, the new one goes
 
 kill 'HUP', $first;
-$u->wait_for(sub { $WORKERS <= (() = grep { $_ != $upgraded }
+$t->wait_for(sub { $WORKERS <= (() = grep { $_ != $upgraded }
 	children($first)) }, 'I-04 HUP: the old master has workers again');
 push @slow, slow('rollback');
-$u->write('gate', '');
+$t->write('gate', '');
 kill 'QUIT', $upgraded;
 ended($upgraded, 'I-04 QUIT: the new master ends');
 is(answers(@slow), '204:4', 'I-04 rollback: none that is slow is lost');
-$u->wait_for(sub { pid_file() eq $first }, 'I-04 the old one is back');
+$t->wait_for(sub { pid_file() eq $first }, 'I-04 the old one is back');
 
 # and once more, for good
 
 kill 'USR2', $first;
 is(pid_file('.oldbin'), $first, 'I-04 again USR2');
 $upgraded = pid_file();
-$u->wait_for(sub { $WORKERS == (() = children($upgraded)) });
+$t->wait_for(sub { $WORKERS == (() = children($upgraded)) });
 kill 'QUIT', $first;
 ended($first, 'I-04 QUIT: the old master ends');
 
@@ -655,7 +646,4 @@ is($seen, $GOOD, "I-04 $n aborts during upgrade, rollback, upgrade: none lost");
 
 kill 'QUIT', $upgraded;
 ended($upgraded, 'I-04 the end');
-is(join("\n", @{$u->{problems}}, $u->violations(), $u->alerts(),
-	$u->sanitizer_reports(), $u->leaks()), '', 'I-04 and nothing else');
-
 $t->done();

@@ -5,7 +5,8 @@
 
 
 #define SCOPE  "20170318/kr-standard/s3/aws4_request"
-#define SIG    "581da340f85e2228a4f1a1dd3f83f8ac8bba8083ae0282d30b23e41abf7e3cc6"
+#define SIG                                                                  \
+    "581da340f85e2228a4f1a1dd3f83f8ac8bba8083ae0282d30b23e41abf7e3cc6"
 
 #define HEADER                                                               \
     "AWS4-HMAC-SHA256 Credential=AKID/" SCOPE ", "                           \
@@ -353,7 +354,8 @@ test_signed_headers(void)
         is_refused(header(&a, text), bad[n].name);
 
         (void) sprintf(text, "X-Amz-Algorithm=AWS4-HMAC-SHA256"
-                       "&X-Amz-Credential=AKID/" SCOPE "&X-Amz-Date=" TIME "&X-Amz-Expires=900"
+                       "&X-Amz-Credential=AKID/" SCOPE "&X-Amz-Date=" TIME
+                       "&X-Amz-Expires=900"
                        "&X-Amz-Signature=" SIG "&X-Amz-SignedHeaders=");
 
         for (i = 0; bad[n].list[i]; i++) {
@@ -435,7 +437,8 @@ test_signature(void)
         }
 
         (void) sprintf(text, "X-Amz-Algorithm=AWS4-HMAC-SHA256"
-                       "&X-Amz-Credential=AKID/" SCOPE "&X-Amz-Date=" TIME "&X-Amz-Expires=900"
+                       "&X-Amz-Credential=AKID/" SCOPE "&X-Amz-Date=" TIME
+                       "&X-Amz-Expires=900"
                        "&X-Amz-SignedHeaders=host&X-Amz-Signature=%s",
                        cases[i].signature);
         is_refused(query(&a, text), cases[i].name);
@@ -623,7 +626,8 @@ test_expires(void)
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         (void) sprintf(text, "X-Amz-Algorithm=AWS4-HMAC-SHA256"
-                       "&X-Amz-Credential=AKID/" SCOPE "&X-Amz-Date=" TIME "&X-Amz-Expires=%s"
+                       "&X-Amz-Credential=AKID/" SCOPE "&X-Amz-Date=" TIME
+                       "&X-Amz-Expires=%s"
                        "&X-Amz-SignedHeaders=host&X-Amz-Signature=" SIG,
                        cases[i].text);
         e = query(&a, text);
