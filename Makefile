@@ -1,14 +1,9 @@
 # ngx_http_s3_abort_module: build, try, test.
 
 SHELL = /bin/bash
-CC ?= gcc
-NGINX_SRC ?= /usr/share/nginx/src
-PROVE ?= prove
-JOBS ?= $(shell nproc)
-
-ifeq ($(origin CC),default)
 CC = gcc
-endif
+PROVE = PATH=$(BUILD):$$PATH prove -j$(JOBS) --timer
+JOBS = $(shell nproc)
 
 TOP := $(CURDIR)
 BUILD := $(TOP)/build
@@ -25,7 +20,7 @@ UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c))
 
 .PHONY: all help run test check unit fuzz asan bench bench-instructions \
-	lint clean install-run install-test
+	clean install-run install-test install-bench
 
 all: $(MODULE)          ## build the dynamic module for the installed nginx
 
@@ -39,17 +34,24 @@ run: install-run        ## see it work: a real storage, a tenant, three aborts
 test: install-test      ## run every test
 	@$(MAKE) --no-print-directory check
 
-check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan
+check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
+		$(BUILD)/promtool
 	t/clients/install
-	$(PROVE) -j$(JOBS) --timer t
+	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
-		$(PROVE) -j$(JOBS) --timer t/abort_*.t
+		$(PROVE) t/abort_*.t
 
 unit: $(UNITS)          ## build the unit tests of the pure C
 
 fuzz: $(FUZZERS)        ## build the fuzz targets of the pure C
 
 asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
+
+bench: install-bench $(MODULE)  ## compare with proxy_pass and others
+	t/bench/run
+
+bench-instructions: install-bench $(MODULE)  ## count instructions per request
+	t/bench/instructions
 
 clean:                  ## remove what was built
 	rm -rf build
@@ -59,6 +61,9 @@ install-run:
 
 install-test:
 	@tools/install test
+
+install-bench:
+	@tools/install bench
 
 
 # nginx's own build, with the sources of Debian's nginx-dev, which is only
@@ -81,6 +86,15 @@ define unit
 clang $(PURE_FLAGS) -O1 $(SANITIZE) -It/unit $< $(PURE) -o $@ \
 	-lcrypto -lpcre2-8
 endef
+
+# out of its package, which would start a server if it were installed
+
+$(BUILD)/promtool:
+	@mkdir -p $(BUILD)/promtool.d
+	cd $(BUILD)/promtool.d && apt-get -qq download prometheus \
+		&& dpkg-deb -x prometheus_*.deb . && mv usr/bin/promtool ../
+	@rm -rf $(BUILD)/promtool.d
+
 
 $(BUILD)/unit/%: t/unit/test_%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)
 	$(unit)

@@ -4,6 +4,7 @@
 
 
 static int s3_glob_is_name(u_char c);
+static size_t s3_regex_class_end(s3_str_t pattern, size_t i);
 static s3_match_t s3_glob_match(const s3_condition_t *c, s3_str_t subject,
     s3_policy_request_t *req);
 static s3_match_t s3_policy_regex(const s3_condition_t *c, s3_str_t subject,
@@ -152,6 +153,11 @@ s3_regex_check(s3_str_t pattern)
             continue;
         }
 
+        if (pattern.data[i] == '[') {
+            i = s3_regex_class_end(pattern, i);
+            continue;
+        }
+
         if (pattern.data[i] != '(' || next[0] != '?') {
             continue;
         }
@@ -171,6 +177,47 @@ s3_regex_check(s3_str_t pattern)
     }
 
     return NULL;
+}
+
+
+/* the "]" of the character class that begins at "i"; one that comes first, or
+ * ends a [:name:], is another */
+
+static size_t
+s3_regex_class_end(s3_str_t pattern, size_t i)
+{
+    size_t  start;
+
+    i++;
+
+    if (i < pattern.len && pattern.data[i] == '^') {
+        i++;
+    }
+
+    for (start = i; i < pattern.len; i++) {
+
+        if (pattern.data[i] == '\\') {
+            i++;
+
+        } else if (pattern.data[i] == '[' && i + 1 < pattern.len
+                   && pattern.data[i + 1] == ':')
+        {
+            i += 2;
+
+            while (i + 1 < pattern.len
+                   && (pattern.data[i] != ':' || pattern.data[i + 1] != ']'))
+            {
+                i++;
+            }
+
+            i++;
+
+        } else if (pattern.data[i] == ']' && i != start) {
+            break;
+        }
+    }
+
+    return i;
 }
 
 

@@ -157,7 +157,8 @@ for (['upper case', uc id(3600), 'older'],
 
 my $old = id(3600);
 
-for (['', $old =~ s/.\z//r], ['', "${old}0"], ['', "0$old"], ['', substr $old, 1],
+for (['shorter', $old =~ s/.\z//r], ['longer', "${old}0"],
+	['longer', "0$old"], ['shorter', substr $old, 1],
 	['no dashes', $old =~ tr/-//dr], ['dots', $old =~ tr/-/./r],
 	['underscores', $old =~ tr/-/_/r],
 	['another dash', $old =~ s/^(.{5})./$1-/r],

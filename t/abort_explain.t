@@ -509,7 +509,8 @@ for (['no policy', 'endpoint=storage', qr/needs "policy="/],
 	like($output, $want, "error: $name: message");
 }
 
-my ($status, $output) = $t->nginx_test($conf =~ s/(s3_abort_explain.*?;)/$1 $1/r);
+my ($status, $output) = $t->nginx_test($conf
+	=~ s/(s3_abort_explain.*?;)/$1 $1/r);
 is($status, 1, 'error: twice');
 like($output, qr/is duplicate/, 'error: twice: message');
 

@@ -39,7 +39,9 @@ sub use_pair($name) {
 # A configuration that allows aborts in one bucket.
 
 sub configuration(%o) {
-	my $globals = $t->globals() =~ s/processes 1/processes $WORKERS/r;
+	my $level = $o{level} // 'info';
+	my $globals = $t->globals() =~ s/processes 1/processes $WORKERS/r
+		=~ s/error\.log\K debug/ $level/r;
 	my $bucket = $o{bucket} // 'media';
 	my $shutdown = $o{shutdown} ? "worker_shutdown_timeout $o{shutdown};"
 		: '';
@@ -89,7 +91,7 @@ http {
 EOF
 }
 
-$t->run(configuration(bucket => 'old-bucket'));
+$t->run(configuration(bucket => 'old-bucket', level => 'debug'));
 
 ###############################################################################
 
@@ -295,7 +297,7 @@ $t->write_keys('bad.keys', "alice AKIALICE CANARY/alice+secret extra\n");
 $t->write_keys('unreadable.keys', "alice AKIALICE CANARY/alice+secret\n",
 	0644);
 
-for (['syntax', 'location', 's3_abort_pass', qr/"s3_abort_pass"/],
+for (['syntax', 'location', 's3_abort_pass', qr/unexpected "}"/],
 	['bad regex', 'http', 's3_abort_policy x { allow "key~(a"; }',
 	qr/key~\(a/],
 	['unknown policy', 'server',
@@ -335,50 +337,49 @@ sub memory($pid) {
 	return $kb // 0;
 }
 
-my (@master, @workers, %signed);
+# The master's, and the largest worker's, which have done a little.
+
+sub resident() {
+	ok($t->reload(), 'I-03 a reload');
+	status('/media/k') for 1 .. 20;
+
+	my ($worker) = sort { $b <=> $a } map { memory($_) }
+		children($t->{nginx_pid});
+	return (memory($t->{nginx_pid}), $worker);
+}
+
+my @before = resident();
+my $reloads = 0;
 my $end = time() + $STORM;
 
 start_load();
 $t->mark();
 
-for (my $n = 0; time() < $end; $n++) {
-	use_pair($n % 2 ? 'OLD' : 'NEW');
+while (time() < $end) {
+	use_pair($reloads++ % 2 ? 'OLD' : 'NEW');
 	kill 'HUP', $t->{nginx_pid};
 	sleep 0.1;
-
-	push @master, memory($t->{nginx_pid});
-	my ($kb) = sort { $a <=> $b } map { memory($_) }
-		children($t->{nginx_pid});
-	push @workers, $kb // 0;
 }
 
 my ($seen, $n) = stop_load();
-my $reloads = @master;
+my %signed = map { key($_) => 1 } $t->sent();
 
 is($seen, $GOOD, "I-03 $n aborts during $reloads reloads: none is lost");
-$signed{key($_)}++ for $t->sent();
 is(join(' ', sort keys %signed), 'NEW OLD', 'I-03 both pairs were in use');
 cmp_ok($n, '>', 50 * $CLIENTS, 'I-03 there was load');
-
 $t->wait_for(sub { $WORKERS == (() = children($t->{nginx_pid})) },
 	'I-03 no stale worker is left', 6);
+
+my @after = resident();
 
 SKIP: {
 	skip 'a sanitizer keeps what is freed', 2 if $sanitized;
 
-	# once warm, a leak of 4 KB a reload would be seen
+	# a reload that left its configuration behind would be seen
 
-	my $half = int @master / 2;
-	my $limit = 4 * (@master - $half);
-
-	for (['master', @master], ['workers', @workers]) {
-		my ($name, @kb) = @$_;
-		my ($then, $now) = map { my @m = sort { $a <=> $b } @$_;
-			$m[@m / 2] } [@kb[$half .. $half + 8]], [@kb[-9 .. -1]];
-
-		cmp_ok($now - $then, '<', $limit, "I-03 memory: $name")
-			or diag("@kb");
-	}
+	cmp_ok($after[$_->[0]] - $before[$_->[0]], '<', 8 * $reloads,
+		"I-03 memory, in KB: $_->[1]") for [0, 'master'], [1, 'workers'];
+	diag("@before @after");
 }
 
 is(status('/media/k'), '204 ', 'I-03 and then');
@@ -399,8 +400,7 @@ for (1 .. 5) {
 }
 
 ($seen, $n) = stop_load();
-$seen =~ s/, (?:media|forbidden) none [^,]*//g;
-is($seen, $GOOD, 'I-06 workers are killed: what is answered, is right');
+is(join(', ', grep { !/ none / } split /, /, $seen), $GOOD, 'I-06 workers are killed: what is answered, is right');
 is(status('/media/k'), '204 ', 'I-06 workers are killed: others serve');
 
 # the master is killed: its workers go on, and end when they are told
@@ -524,7 +524,7 @@ SKIP: {
 
 	my $so = $t->read('module.so');
 
-	for (['I-10 of other flags', qr/\x00\K8,4,8,[01]+(?=\x00)/,
+	for (['I-10 of other flags', qr/(?<=\x00)8,4,8,[01]+(?=\x00)/,
 		sub ($s) { $s =~ tr/01/10/r }, qr/not binary compatible/],
 		['I-10 of another version', version(), sub ($s) {
 		pack 'Q', unpack('Q', $s) + 1 }, qr/version \d+ instead of/])

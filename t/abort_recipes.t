@@ -8,7 +8,7 @@ use v5.36;
 
 use IO::Socket::INET;
 use JSON::PP;
-use POSIX qw/ floor /;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw/ time sleep /;
 
@@ -56,7 +56,7 @@ sub serve($recipe, %o) {
 	$conf =~ s!/etc/nginx/s3_abort/|/var/log/nginx/!%%TESTDIR%%/!g;
 	$conf =~ s/\blisten(\s+)8080;/listen${1}127.0.0.1:%%PORT%%; $o{server}/
 		or die "no listen:\n$conf";
-	$conf =~ s/\bserver(\s+)(kr|us)\.object\S+:443;/server$1%%STORAGE_$2%%;/g;
+	$conf =~ s/\b(server\s+)(kr|us)\.object\S+:443;/$1%%STORAGE_$2%%;/g;
 	$conf =~ s!\burl(\s+)https://!url$1http://!g;
 
 	$conf = <<'EOC' . $conf unless $conf =~ /^\s*s3_abort_endpoint\s/m;
@@ -75,7 +75,8 @@ EOC
 
 	$t->stop() if $t->{nginx_pid};
 	$t->run("%%LOAD%%\n%%GLOBALS%%\nevents { }\nhttp {\n%%HTTP%%\n"
-		. "error_log %%TESTDIR%%/error.log info;\n$o{http}\n$conf\n}\n");
+		. "error_log %%TESTDIR%%/error.log info;\n$o{http}\n"
+		. "$conf\n}\n");
 }
 
 sub serve_recipe($file, $heading, %o) {
@@ -355,7 +356,8 @@ serve_recipe('docs/variables.md', 'Audit log');
 my $long = 'k' x 1024;
 my @requests = (
 	[$own], [$own, presigned => 1], [own('globex')], [$own, unsigned => 1],
-	[$own, secret => 'guessed'], [$own, secret => 'guessed', presigned => 1],
+	[$own, secret => 'guessed'],
+	[$own, secret => 'guessed', presigned => 1],
 	["/media/uploads/acme/$long$q"], ["/media/uploads/acme/a%22b%5C%27$q"],
 	["/media/uploads/acme/%EA%B0%80%F0%9F%8E%AC%E2%80%A8$q"],
 	["/media/uploads/acme/%FF%C0$q"],
@@ -477,8 +479,9 @@ for my $file (@files) {
 	$torn{"$file ends in the middle"} = 1 if $text =~ /[^\n]\z/;
 
 	for (split /\n/, $text) {
-		/^\{"time":"[^"]+","request_id":"(\w{16})",.*"seconds":"[\d.]+"\}\z/
-			? $logged{$1}++ : ($torn{$_} = 1);
+		/^\{"time":"[^"]+","request_id":"(\w{16})",
+			.*"seconds":"[\d.]+"\}\z/x ? $logged{$1}++
+			: ($torn{$_} = 1);
 	}
 }
 

@@ -67,7 +67,8 @@ my @policies = (
 		['ab', 'a'], ['%EA%B0%80%EA%B0%80', 'a'], ['%EA%B0%80', ''],
 		['%F0%9F%8E%ACa', 'a']],
 	['a class of characters', "allow \"key~[\xea\xb0\x80-\xea\xb0\x82]\"; #"
-		. ' a', ['%EA%B0%81', 'a'], ['%EA%B1%80', ''], ['%EA', 'INVALID']],
+		. ' a', ['%EA%B0%81', 'a'], ['%EA%B1%80', ''],
+		['%EA', 'INVALID']],
 	['a code point', 'allow "key~\\x{ac00}+"; # a',
 		['%EA%B0%80%EA%B0%80', 'a'], ['a', '']],
 	['case', 'allow "key~(?i)a/\\x{c9}"; # a',
@@ -149,7 +150,8 @@ my @policies = (
 	["H-02 a group for each byte$name", "allow \"key~$jit([a-z]/?)*\"; # a",
 		["${long}a", 'a'], ["$long!", '']],
 	["H-02 alternatives for each byte$name",
-		"allow \"key~$jit((a)|b)+\"; # a\ndeny \"key~$jit(?:(b)|c)+\"; # d",
+		"allow \"key~$jit((a)|b)+\"; # a\n"
+		. "deny \"key~$jit(?:(b)|c)+\"; # d",
 		["${long}a", 'a'], ['b' x 1024, 'd']],
 	} ['', ''], [', no JIT', '(*NO_JIT)']),
 
@@ -161,8 +163,9 @@ my @policies = (
 	['three that took too long', join("\n", map { "allow \"key~(a+)+$_\";" }
 		'\\.', '[.]', '(?:\\.)') . "\nallow; # a\ndeny key~zzz; # d",
 		['a' x 100 . '.!', 'd'], ['aa', 'a'], ['zzz', 'd']],
-	['fifty that take long', join("\n", map { "allow \"key~(a+|x$_)+\\.\";" }
-		1 .. 25) . "\nallow; # a\n" . join("\n",
+	['fifty that take long', join("\n",
+		map { "allow \"key~(a+|x$_)+\\.\";" } 1 .. 25)
+		. "\nallow; # a\n" . join("\n",
 		map { "deny \"key~(*NO_JIT)(a+|y$_)+\\.\";" . ($_ == 1 ? ' # d'
 		: '') } 1 .. 25),
 		['a' x 1022 . '.!', 'd'], ['aa', 'a']],
@@ -313,7 +316,8 @@ for (
 		qr/duplicate condition "key~b"/],
 	['a glob and an expression', 'allow key=a key~b',
 		qr/duplicate condition "key~b"/],
-	['a brace without quotes', 'allow key~[0-9]{4}', qr/unexpected|invalid/],
+	['a brace without quotes', 'allow key~[0-9]{4}',
+		qr/unexpected|invalid/],
 	['of an endpoint', 'allow endpoint~a',
 		qr/invalid condition "endpoint~a"/],
 
@@ -330,8 +334,8 @@ for (
 {
 	my ($name, $rule, $want) = @$_;
 	my ($status, $output) = $t->nginx_test(
-		$conf =~ s/include.*policies.conf;/s3_abort_policy p {\n$rule;\n}/r
-		=~ s/include.*locations.conf;//r);
+		$conf =~ s/include.*locations.conf;//r
+		=~ s/include.*policies.conf;/s3_abort_policy p { $rule; }/r);
 
 	$want ? like($output, $want, "error: $name")
 		: is($output =~ s/.* is ok\n.*successful\n//sr, '',

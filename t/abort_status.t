@@ -9,6 +9,7 @@ use v5.36;
 use IO::Socket::INET;
 use JSON::PP;
 use List::Util qw/ sum0 /;
+use POSIX ();
 use Test::More;
 use Time::HiRes qw/ sleep /;
 
@@ -24,7 +25,7 @@ my $dir = $t->dir();
 my $storage = $t->storage();
 my $first = $t->storage('first', host => 'storage.test');
 my $slow = $t->storage('slow', answer => { status => 204, delay => 0.3 });
-my $globals = $t->globals() =~ s/worker_processes 1;/worker_processes $WORKERS;/r;
+my $globals = $t->globals() =~ s/(worker_processes) 1;/$1 $WORKERS;/r;
 
 # a retry meets the second of two servers, which know each other's credentials
 

@@ -52,6 +52,7 @@ sub new($class, %o) {
 
 	$self->{blocks} = {
 		LOAD => "load_module $self->{dir}/module.so;",
+		LOG => $o{log} // 'warn',
 		PROCESSES => 'worker_processes 1;',
 		ABORTS => $self->read("$HERE/aborts.conf"),
 		MORE => '',

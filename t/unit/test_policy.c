@@ -21,6 +21,7 @@ static void test_glob_variables(void);
 static void test_glob_random(void);
 static void test_glob_cost(void);
 static void test_literal(void);
+static void test_regex_check(void);
 static void test_regex(void);
 static void test_regex_tenant(void);
 static void test_regex_limits(void);
@@ -70,6 +71,7 @@ main(void)
     test_glob_random();
     test_glob_cost();
     test_literal();
+    test_regex_check();
 
     for (jit = 0; jit < 2; jit++) {
         test_regex();
@@ -824,6 +826,41 @@ test_literal(void)
     }
 
     reset();
+}
+
+
+static void
+test_regex_check(void)
+{
+    size_t       i;
+    const char  *message;
+
+    static const char  *good[] = {
+        "", "a", "(", "(?", "\\", "\\g", "uploads/(?<tenant>[^/]+)/.*",
+        "(?P<tenant>a)", "(?'tenant'a)", "(a)\\1", "(a)\\g1", "(a)\\g{1}",
+        "(a)\\g{-1}", "(?<x>a)\\k<x>", "(?P<x>a)(?P=x)", "(?i)a", "(?-i)a",
+        "(?i-s:a)", "(?:a)", "(?=a)", "(?!a)", "(?<=a)", "(?<!a)", "(?>a)",
+        "(?|(a)|(b))", "(?#a)", "\\(?R\\)", "\\(?1", "a\\\\", "(R)", "(1)",
+        "(\\?R)", "\\\\g"
+    };
+
+    static const char  *bad[] = {
+        "(?R)", "a(?R)?b", "(?0)", "(a)(?1)", "(a(?1)?)", "(?+1)(a)",
+        "(a)(?-1)", "(a)(?10)", "(?<x>a)(?&x)", "(?P<x>a)(?P>x)",
+        "(a)\\g<1>", "(a)\\g'1'", "(a)\\g<-1>", "(?<x>a)\\g<x>", "(?C)",
+        "(?C1)a", "a(?C'x')", "\\\\(?R)", "\\\\\\\\(?R)", "\\Q\\\\E(?R)",
+        "(?#\\)(?R)", "((((?R))))"
+    };
+
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        ok(s3_regex_check(guard_z(good[i])) == NULL, "a pattern: %s",
+           good[i]);
+    }
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        message = s3_regex_check(guard_z(bad[i]));
+        ok(message && *message, "not for a policy: %s", bad[i]);
+    }
 }
 
 

@@ -226,6 +226,8 @@ test_encode(void)
         e.len = strlen(expected);
 
         n += !s3_str_eq(encode(s, S3_URI_QUERY), e);
+        n += !s3_uri_is_unreserved(c) != !unreserved(c);
+        n += (s3_uri_class[c] == S3_URI_SLASH) != (c == '/');
 
         if (c == '/') {
             e = S("/");
