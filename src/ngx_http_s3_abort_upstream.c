@@ -633,7 +633,8 @@ ngx_http_s3_abort_wipe_response(ngx_http_upstream_t *u)
 static ngx_uint_t
 ngx_http_s3_abort_is_vague(ngx_uint_t status)
 {
-    return status == NGX_HTTP_INTERNAL_SERVER_ERROR
+    return status < NGX_HTTP_SPECIAL_RESPONSE
+           || status == NGX_HTTP_INTERNAL_SERVER_ERROR
            || status == NGX_HTTP_BAD_GATEWAY
            || status == NGX_HTTP_GATEWAY_TIME_OUT;
 }

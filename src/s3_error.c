@@ -110,9 +110,7 @@ static const struct {
         "The request signature we calculated does not match the signature "
         "you provided. Check your key and signing method."),
     s3_error_entry(S3_SLOW_DOWN, 503, "SlowDown",
-        "Please reduce your request rate."),
-    s3_error_entry(S3_TOO_MANY_PARAMETERS, 400, "InvalidArgument",
-        "There are too many query parameters")
+        "Please reduce your request rate.")
 };
 
 
@@ -133,7 +131,6 @@ static const struct {
     { status, s3_string(code), { S3_STORAGE_REFUSED, e } }
 
     { 204, s3_string(""), { S3_STORAGE_ABORTED, S3_OK } },
-    { 200, s3_string(""), { S3_STORAGE_ABORTED, S3_OK } },
 
     { 404, s3_string("NoSuchBucket"),
       { S3_STORAGE_REFUSED, S3_NO_SUCH_BUCKET } },

@@ -60,7 +60,6 @@ typedef enum {
     S3_REQUEST_TIME_TOO_SKEWED,
     S3_SIGNATURE_DOES_NOT_MATCH,
     S3_SLOW_DOWN,
-    S3_TOO_MANY_PARAMETERS,
 
     S3_NERRORS
 } s3_error_t;

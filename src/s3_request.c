@@ -531,11 +531,13 @@ s3_request_virtual_bucket(s3_str_t host, const s3_request_conf_t *conf)
 }
 
 
+/* stops at the first parameter that is unknown or repeated: after 10, that is */
+
 static s3_error_t
 s3_request_parse_query(s3_request_t *req, u_char *buf)
 {
     int                     n;
-    unsigned                count, upload_id, x_id;
+    unsigned                upload_id, x_id;
     s3_str_t                query, name, value;
     static const s3_str_t   name_upload_id = s3_string("uploadId");
     static const s3_str_t   name_sigv2 = s3_string("AWSAccessKeyId");
@@ -555,15 +557,10 @@ s3_request_parse_query(s3_request_t *req, u_char *buf)
         return S3_INVALID_PARAMETER;
     }
 
-    count = 0;
     upload_id = 0;
     x_id = 0;
 
     while (s3_request_next_parameter(&query, &name, &value)) {
-
-        if (++count > S3_PARAMETERS_MAX) {
-            return S3_TOO_MANY_PARAMETERS;
-        }
 
         if (s3_str_eq(name, name_upload_id)) {
 

@@ -151,6 +151,8 @@ sub derive($found, $whose, $secret, $day) {
 			'' => $key,
 			', in hex' => unpack('H*', $key),
 			', as words' => words($key),
+			', inner block' => $key ^. (chr(0x36) x 32),
+			', outer block' => $key ^. (chr(0x5c) x 32),
 			', inner state' => padded($key, 0x36),
 			', outer state' => padded($key, 0x5c),
 		);
@@ -239,7 +241,7 @@ is(load('old'), '204 24, 400 12, 403 60', 'load');
 
 # a storage may repeat what was signed, session token and all, over and over
 
-for my $name (qw/ plain tls plain /) {
+for my $name (qw/ tls plain tls /) {
 	my $storage = $storages{$name};
 	my $line = "x-amz-security-token:$old{\"session token of $name\"}\n";
 

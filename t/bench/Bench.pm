@@ -79,7 +79,7 @@ sub new($class, %o) {
 	return $self;
 }
 
-# Builds t/bench/NAME.c if that is newer.  Returns the program's path.
+# Builds t/bench/NAME.c.  Returns the program's path.
 
 sub compile($self, $name, @arguments) {
 	my $program = "$TOP/build/bench/$name";
@@ -87,8 +87,6 @@ sub compile($self, $name, @arguments) {
 
 	mkdir "$TOP/build";
 	mkdir "$TOP/build/bench";
-
-	return $program if -e $program && -M $program < -M $source;
 
 	system($ENV{CC} // 'cc', '-O2', '-Wall', '-Wextra', '-o', $program,
 		$source, @arguments) == 0

@@ -76,8 +76,7 @@ test_codes(void)
         { S3_BAD_GATEWAY, "ServiceUnavailable", 502 },
         { S3_GATEWAY_TIMEOUT, "ServiceUnavailable", 504 },
         { S3_SIGNATURE_DOES_NOT_MATCH, "SignatureDoesNotMatch", 403 },
-        { S3_SLOW_DOWN, "SlowDown", 503 },
-        { S3_TOO_MANY_PARAMETERS, "InvalidArgument", 400 }
+        { S3_SLOW_DOWN, "SlowDown", 503 }
     };
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
