@@ -229,6 +229,10 @@ ngx_http_s3_abort_explain_handler(ngx_http_request_t *r)
 
     b->last = json.pos;
 
+    /* it was no abort: for the log there is none */
+
+    ngx_http_set_ctx(r, NULL, ngx_http_s3_abort_module);
+
     ngx_str_set(&r->headers_out.content_type, "application/json");
 
     return ngx_http_s3_abort_send(r, rc == NGX_OK ? NGX_HTTP_OK
@@ -479,7 +483,10 @@ ngx_http_s3_abort_json_member(ngx_http_s3_abort_json_t *json,
 {
     ngx_http_s3_abort_json(json, "\"%s\": \"", name);
 
-    if (json->pos + 6 * value.len < json->end) {
+    if (!s3_uri_is_text(value)) {
+        ngx_http_s3_abort_json(json, "(not UTF-8)");
+
+    } else if (json->pos + 6 * value.len < json->end) {
         json->pos = (u_char *) ngx_escape_json(json->pos, value.data,
                                                value.len);
     }

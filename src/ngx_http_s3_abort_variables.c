@@ -7,12 +7,14 @@
 
 
 #include "ngx_http_s3_abort.h"
+#include "s3_uri.h"
 
 
 static ngx_int_t ngx_http_s3_abort_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_s3_abort_uri_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_str_t ngx_http_s3_abort_text(s3_str_t value);
 static ngx_str_t ngx_http_s3_abort_variable_tenant(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
 static ngx_str_t ngx_http_s3_abort_variable_target(ngx_http_request_t *r,
@@ -130,15 +132,15 @@ ngx_http_s3_abort_variable(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_S3_ABORT_VAR_BUCKET:
-        value = ngx_http_s3_abort_str(ctx->asked.bucket);
+        value = ngx_http_s3_abort_text(ctx->asked.bucket);
         break;
 
     case NGX_HTTP_S3_ABORT_VAR_KEY:
-        value = ngx_http_s3_abort_str(ctx->asked.key);
+        value = ngx_http_s3_abort_text(ctx->asked.key);
         break;
 
     case NGX_HTTP_S3_ABORT_VAR_UPLOAD_ID:
-        value = ngx_http_s3_abort_str(ctx->asked.upload_id);
+        value = ngx_http_s3_abort_text(ctx->asked.upload_id);
         break;
 
     case NGX_HTTP_S3_ABORT_VAR_TARGET:
@@ -212,18 +214,59 @@ static ngx_int_t
 ngx_http_s3_abort_uri_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    v->data = ngx_pnalloc(r->pool, r->unparsed_uri.len);
-    if (v->data == NULL) {
+    u_char    *p;
+    size_t     i, n;
+    s3_str_t   uri;
+
+    uri.data = ngx_pnalloc(r->pool, 4 * r->unparsed_uri.len);
+    if (uri.data == NULL) {
         return NGX_ERROR;
     }
 
-    v->len = s3_request_redact(v->data,
-                               ngx_http_s3_abort_pure(r->unparsed_uri));
+    uri.len = s3_request_redact(uri.data,
+                                ngx_http_s3_abort_pure(r->unparsed_uri));
+
+    /* bytes that a log may not hold as they are */
+
+    for (i = 0, n = 0; i < uri.len; i++) {
+        n += uri.data[i] < 0x20 || uri.data[i] >= 0x7f;
+    }
+
+    v->data = uri.data;
+    v->len = uri.len;
+
+    if (n) {
+        p = uri.data + uri.len;
+        v->data = p;
+
+        for (i = 0; i < uri.len; i++) {
+            if (uri.data[i] < 0x20 || uri.data[i] >= 0x7f) {
+                p = ngx_sprintf(p, "%%%02Xd", uri.data[i]);
+
+            } else {
+                *p++ = uri.data[i];
+            }
+        }
+
+        v->len = p - v->data;
+    }
+
     v->valid = 1;
     v->no_cacheable = 1;
     v->not_found = 0;
 
     return NGX_OK;
+}
+
+
+/* of a request that was refused, any bytes are left: not for a log */
+
+static ngx_str_t
+ngx_http_s3_abort_text(s3_str_t value)
+{
+    static ngx_str_t  none = ngx_null_string;
+
+    return s3_uri_is_text(value) ? ngx_http_s3_abort_str(value) : none;
 }
 
 

@@ -139,11 +139,11 @@ void s3_policy_index(s3_policy_t *p, void *buf);
 /* a match that needs more steps than this is "unknown", and after so many
  * of them in one request every regular expression is */
 
-#define S3_REGEX_MATCH_LIMIT   30000
-#define S3_REGEX_DEPTH_LIMIT   30000
+#define S3_REGEX_MATCH_LIMIT   15000
+#define S3_REGEX_DEPTH_LIMIT   15000
 #define S3_REGEX_HEAP_LIMIT    8192           /* kilobytes */
 #define S3_REGEX_JIT_STACK     (1024 * 1024)
-#define S3_REGEX_ERRORS_MAX    1
+#define S3_REGEX_ERRORS_MAX    3
 
 /* of the match data: the whole match and 30 groups */
 

@@ -35,6 +35,8 @@ $t->write('many.conf', join '', map { "allow tenant=t$_ key=k$_/*;\n"
 	. "allow bucket=media \"key=$_\\\\*\\\"/*\" upload_id~[0-9]+;\n" }
 	1 .. 2000);
 
+$t->write('bare.conf', "allow;\n" x 1000);
+
 my $conf = <<'EOC';
 
 %%LOAD%%
@@ -87,6 +89,7 @@ http {
     }
 
     s3_abort_policy many { include %%TESTDIR%%/many.conf; }
+    s3_abort_policy bare { include %%TESTDIR%%/bare.conf; }
 
     s3_abort_zone zone=s3_abort:1m;
     s3_abort_identity trusted $http_x_tenant;
@@ -128,6 +131,7 @@ http {
 
         location = /slow { s3_abort_explain policy=slow endpoint=storage; }
         location = /many { s3_abort_explain policy=many endpoint=storage; }
+        location = /bare { s3_abort_explain policy=bare endpoint=storage; }
 
         location = /any {
             s3_abort_explain policy=empty endpoint=storage from=any;
@@ -371,6 +375,9 @@ is($many->{rules}[1]{conditions}[1]{condition}, 'key=2\\*"/*',
 	'many rules: a pattern');
 is(explained('/many?tenant=t7&bucket=media&key=2*"/x&uploadId=12')->{rule},
 	"$dir/many.conf:4", 'many rules: it matches');
+
+is(scalar @{explained("/bare?$TARGET")->{rules} // []}, 1000,
+	'many rules without conditions');
 
 ###############################################################################
 #

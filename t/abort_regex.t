@@ -21,7 +21,7 @@ my $LIMIT = 100;
 ###############################################################################
 
 # [name, rules, [path, rule]...]: the rule that decides, by the comment behind
-# it; one that allows begins with an "a".
+# it; one that allows begins with an "a"; or "any".
 
 my $long = 'a' x 1023;
 
@@ -170,9 +170,10 @@ my @policies = (
 		map { "deny \"key~(*NO_JIT)(a+|y$_)+\\.\";" . ($_ == 1 ? ' # d'
 		: '') } 1 .. 25),
 		['a' x 1022 . '.!', 'd'], ['aa', 'a']],
-	['fifty that nearly take too long', join("\n",
-		map { "deny \"key~.*b.*c$_\";" } 1 .. 50) . "\nallow; # a",
-		['b' x 250 . 'c' . join('', 0 .. 9), 'a']],
+	(map { my $jit = $_; ["a hundred that nearly take too long $jit",
+		join("\n", map { "deny \"key~$jit(?:a|a){13}a{900}[bc]{$_}\";" }
+		1 .. 100) . "\nallow; # a",
+		["$long!", 'any'], ['aa', 'a']] } '', '(*NO_JIT)'),
 );
 
 my $t = S3Abort->new(headers => { 'x-rule' => 1 });
@@ -253,16 +254,17 @@ for my $n (0 .. $#policies) {
 
 		is(($r->{headers}{'x-rule'} // '') =~ s! /.*/! !r,
 			rule_at($n, $rule), "$name: $what"
-			. ($tenant ? ", $tenant" : ''));
+			. ($tenant ? ", $tenant" : '')) if $rule ne 'any';
 		$t->nothing_sent("$name: $what: nothing sent")
 			if $rule !~ /^a/;
-		next if $path !~ /^(?:a{90}|1,1,1,1,1,1,1,1,1,1,1,1,|b{250})/;
+		next if $path !~ /^(?:a{90}|1,1,1,1,1,1,1,1,1,1,1,1,)/;
 
 		# by the client's clock: nginx's does not go on meanwhile
 
 		my @msec = map { my $begin = time(); ask($n, $path, 'alice');
 			1000 * (time() - $begin) } 1 .. 5;
-		cmp_ok(min(@msec), '<', $LIMIT, "$name: $what: in time")
+		my $limit = $rule eq 'any' ? 2 * $LIMIT : $LIMIT;
+		cmp_ok(min(@msec), '<', $limit, "$name: $what: in time")
 			and note(sprintf '%.1f ms', min(@msec));
 	}
 }

@@ -172,6 +172,13 @@ sub metrics() {
 	return %m;
 }
 
+# Once all workers of an earlier one have ended.
+
+sub reload(%o) {
+	$t->wait_for(sub { my @now = $t->workers(); @now == $WORKERS });
+	return $t->reload(%o);
+}
+
 # What was counted since the last call: 'name{labels} difference', the names
 # without what they have in common.
 
@@ -570,7 +577,7 @@ is(counted(), 'requests{decision=DENIED,code=AccessDenied} ' . 4 * $each,
 #
 # Reload, and the death of a worker
 
-$t->reload();
+reload();
 is(counted(qr/file_loads/), '', 'reload: all counts are kept');
 counts('reload: and go on', "/$k", '204 ', [requests('ALLOWED', 'OK'),
 	forwarded('storage', 'ABORTED', '2xx')]);
@@ -602,10 +609,10 @@ my $without = $conf =~ s/location \/odd\/.*?\n        \}//sr
 my $odd_count = $last{$label->('outcomes_total', endpoint => 'odd-1.2_3',
 	outcome => 'ABORTED')};
 
-ok($t->reload(conf => $without), 'an endpoint goes');
+ok(reload(conf => $without), 'an endpoint goes');
 %m = metrics();
 is(scalar(grep { /odd/ } keys %m), 0, 'an endpoint that went is not shown');
-ok($t->reload(conf => $conf), 'it comes back');
+ok(reload(conf => $conf), 'it comes back');
 is({ metrics() }->{$label->('outcomes_total', endpoint => 'odd-1.2_3',
 	outcome => 'ABORTED')}, $odd_count, 'it comes back with its counts');
 
@@ -614,13 +621,13 @@ is({ metrics() }->{$label->('outcomes_total', endpoint => 'odd-1.2_3',
 
 $t->expect_log(qr/"s3_abort_zone" directive is duplicate/);
 %last = metrics();
-ok(!$t->reload(conf => $conf
+ok(!reload(conf => $conf
 	=~ s/(s3_abort_zone .*;)/$1 s3_abort_zone zone=x:1m;/r),
 	'a bad configuration');
 $t->write('nginx.conf', $conf);
 is(counted(qr/file_loads/), '', 'a bad configuration: all counts are kept');
 
-ok($t->reload(conf => $conf =~ s/s3_abort:1m/s3_abort:2m/r), 'another size');
+ok(reload(conf => $conf =~ s/s3_abort:1m/s3_abort:2m/r), 'another size');
 %m = metrics();
 is(scalar(grep { /requests_total/ } keys %m), 0,
 	'another size: counts begin anew');
@@ -628,7 +635,7 @@ is(scalar(grep { /requests_total/ } keys %m), 0,
 counts('another size: and go on', "/$k", '204 ', [requests('ALLOWED', 'OK'),
 	forwarded('storage', 'ABORTED', '2xx')]);
 
-ok($t->reload(conf => $conf =~ s/zone=s3_abort:1m/zone=other:256k/r),
+ok(reload(conf => $conf =~ s/zone=s3_abort:1m/zone=other:256k/r),
 	'another zone');
 %last = metrics();
 counts('another zone', "/$k", '204 ', [requests('ALLOWED', 'OK'),
@@ -651,7 +658,7 @@ EOC
 $many =~ s/%%TESTDIR%%;\n/$blocks/;
 
 $t->expect_log(qr/ngx_slab_alloc\(\) failed: no memory/);
-ok($t->reload(conf => $many), 'full zone: a reload');
+ok(reload(conf => $many), 'full zone: a reload');
 %last = metrics();
 
 is(abort("/chosen/$k", 'X-Endpoint', "many$_")->{status}, 204,
@@ -667,7 +674,7 @@ like($changes, qr/^requests\{decision=DENIED,code=AccessDenied\} 1$/m,
 %m = metrics();
 cmp_ok(scalar(grep { /outcomes.*"many\d+",outcome="ABORTED"/ } keys %m), '<',
 	300, 'full zone: some endpoints are not');
-ok($t->reload(), 'full zone: another reload');
+ok(reload(), 'full zone: another reload');
 is(abort("/$k")->{status}, 204, 'full zone: it serves');
 is(get('/json')->{status}, 200, 'full zone: JSON');
 ok(eval { JSON::PP->new->utf8->decode(get('/json')->{body}) },
@@ -675,7 +682,7 @@ ok(eval { JSON::PP->new->utf8->decode(get('/json')->{body}) },
 
 # the largest page fits into its buffer
 
-ok($t->reload(conf => $many =~ s/zone=tiny:32k/zone=large:8m/r),
+ok(reload(conf => $many =~ s/zone=tiny:32k/zone=large:8m/r),
 	'many endpoints');
 %m = metrics();
 is(scalar(grep { /outcomes.*"many\d+",outcome="ABORTED"/ } keys %m), 300,
@@ -689,7 +696,7 @@ is(scalar @{$json->{endpoints}}, 305, 'many endpoints: JSON');
 #
 # No zone
 
-ok($t->reload(conf => $conf =~ s/s3_abort_zone .*?;//r), 'no zone');
+ok(reload(conf => $conf =~ s/s3_abort_zone .*?;//r), 'no zone');
 is(get('/metrics')->{status}, 404, 'no zone: no page');
 is(get('/json')->{status}, 404, 'no zone: no JSON');
 ok(index($t->error_log('error'), '"s3_abort_status" without "s3_abort_zone"')
