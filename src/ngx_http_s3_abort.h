@@ -389,6 +389,7 @@ typedef struct {
     ngx_chain_t                     *xml;
 
     unsigned                         captured:1;  /* was in our location */
+    unsigned                         other:1;     /* no abort at all */
     unsigned                         error_page:1;
     unsigned                         has_identity:1;
     unsigned                         judging:1;   /* access is passed */

@@ -22,6 +22,8 @@ static ngx_uint_t ngx_http_s3_abort_file_same(struct stat *a, struct stat *b);
 static ngx_int_t ngx_http_s3_abort_file_read_all(ngx_fd_t fd, u_char *buf,
     size_t len);
 static gid_t ngx_http_s3_abort_file_gid(ngx_cycle_t *cycle);
+static ngx_uint_t ngx_http_s3_abort_file_readable(ngx_cycle_t *cycle,
+    ngx_http_s3_abort_file_t *file);
 static void ngx_http_s3_abort_file_handler(ngx_event_t *ev);
 static void ngx_http_s3_abort_file_cleanup(void *data);
 
@@ -56,6 +58,12 @@ ngx_http_s3_abort_file_add(ngx_conf_t *cf, ngx_http_s3_abort_file_t *file)
         != NGX_HTTP_S3_ABORT_FILE_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (file->refresh && !ngx_http_s3_abort_file_readable(cf->cycle, file)) {
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "\"refresh=\" of \"%V\", which the worker "
+                           "processes may not read", &file->path);
     }
 
     return NGX_OK;
@@ -119,10 +127,12 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
     if (fd == NGX_INVALID_FILE) {
         err = ngx_errno;
 
-        if (err != file->err) {
-            ngx_log_error(level, log, err, ngx_open_file_n " \"%V\" failed",
-                          &file->path);
+        if (err == file->err) {
+            return NGX_HTTP_S3_ABORT_FILE_SAME;
         }
+
+        ngx_log_error(level, log, err, ngx_open_file_n " \"%V\" failed",
+                      &file->path);
 
         file->err = err;
         ngx_memzero(&file->info, sizeof(struct stat));
@@ -295,6 +305,25 @@ ngx_http_s3_abort_file_gid(ngx_cycle_t *cycle)
     grp = getgrnam(NGX_GROUP);
 
     return grp ? grp->gr_gid : 0;
+}
+
+
+static ngx_uint_t
+ngx_http_s3_abort_file_readable(ngx_cycle_t *cycle,
+    ngx_http_s3_abort_file_t *file)
+{
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    /* of a "user" that comes later, or never, nothing is known */
+
+    return geteuid() != 0
+           || ccf->user == (ngx_uid_t) NGX_CONF_UNSET_UINT
+           || ccf->user == 0
+           || ccf->user == file->info.st_uid
+           || ((file->info.st_mode & 0040)
+               && ccf->group == file->info.st_gid);
 }
 
 

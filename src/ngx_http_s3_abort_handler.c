@@ -259,6 +259,7 @@ ngx_http_s3_abort_not_implemented_handler(ngx_http_request_t *r)
 
     ctx->error = S3_NOT_IMPLEMENTED;
     ctx->captured = 1;
+    ctx->other = 1;
 
     ngx_http_set_ctx(r, ctx, ngx_http_s3_abort_module);
 

@@ -31,8 +31,6 @@ static ngx_uint_t ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
 static void ngx_http_s3_abort_close(ngx_connection_t *c);
 
 #if (NGX_HTTP_SSL)
-static void ngx_http_s3_abort_wipe_buffer(ngx_connection_t *c,
-    ngx_http_s3_abort_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_abort_set_name(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_abort_set_session(ngx_peer_connection_t *pc,
@@ -137,10 +135,6 @@ ngx_http_s3_abort_free_peer(ngx_peer_connection_t *pc, void *data,
 {
     ngx_http_s3_abort_peer_t *peer = data;
 
-#if (NGX_HTTP_SSL)
-    ngx_http_s3_abort_wipe_buffer(pc->connection, peer->ctx);
-#endif
-
     /* a storage that asks for less load is not a failed one */
 
     if ((state & NGX_PEER_FAILED)
@@ -232,28 +226,6 @@ ngx_http_s3_abort_close(ngx_connection_t *c)
 
 #if (NGX_HTTP_SSL)
 
-/* what nginx gathers for one TLS record stays with a connection that is kept */
-
-static void
-ngx_http_s3_abort_wipe_buffer(ngx_connection_t *c,
-    ngx_http_s3_abort_ctx_t *ctx)
-{
-    ngx_buf_t  *b;
-
-    if (c == NULL || c->ssl == NULL || c->ssl->buf == NULL
-        || ctx->endpoint->credentials->pair.session_token.len == 0)
-    {
-        return;
-    }
-
-    b = c->ssl->buf;
-
-    ngx_explicit_memzero(b->start,
-                         ngx_min(b->end - b->start,
-                                 ctx->request->end - ctx->request->start));
-}
-
-
 /* the name that is sent as SNI and verified */
 
 static ngx_int_t
@@ -319,6 +291,13 @@ ngx_http_s3_abort_set_session(ngx_peer_connection_t *pc, void *data)
             return NGX_ERROR;
         }
     }
+
+    /*
+     * nginx gathers what it sends in a buffer that lives as long as the
+     * connection: a session token is not copied there
+     */
+
+    pc->connection->ssl->buffer = 0;
 
     session = ngx_http_s3_abort_find_session(ep, pc);
 

@@ -72,6 +72,10 @@ static void ngx_http_s3_abort_write_prometheus(
     ngx_http_s3_abort_writer_t *w, ngx_http_s3_abort_main_conf_t *smcf);
 static void ngx_http_s3_abort_write_latency(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_endpoint_t *ep);
+static ngx_uint_t ngx_http_s3_abort_is_shown(ngx_http_s3_abort_file_t **file,
+    ngx_uint_t n);
+static void ngx_http_s3_abort_write_file(ngx_http_s3_abort_writer_t *w,
+    const char *name, ngx_http_s3_abort_file_t *file);
 static void ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_main_conf_t *smcf);
 static void ngx_http_s3_abort_write_json_endpoint(
@@ -253,7 +257,7 @@ ngx_http_s3_abort_log_handler(ngx_http_request_t *r)
     smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
 
     if (ctx == NULL || !ctx->captured || r != r->main
-        || ctx->error == S3_NOT_IMPLEMENTED || smcf->counters == NULL)
+        || ctx->other || smcf->counters == NULL)
     {
         return NGX_OK;
     }
@@ -577,10 +581,9 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
         "Times a worker or a reload read a file of secrets.");
 
     for (i = 0; i < smcf->files.nelts; i++) {
-        if (file[i]->stat) {
-            ngx_http_s3_abort_write(w,
-                "s3_abort_file_loads_total{file=\"%V\"} %uA\n",
-                &file[i]->path, file[i]->stat->loads);
+        if (ngx_http_s3_abort_is_shown(file, i)) {
+            ngx_http_s3_abort_write_file(w, "loads_total", file[i]);
+            ngx_http_s3_abort_write(w, "%uA\n", file[i]->stat->loads);
         }
     }
 
@@ -588,10 +591,9 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
         "Times a file of secrets could not be read, and the old one stayed.");
 
     for (i = 0; i < smcf->files.nelts; i++) {
-        if (file[i]->stat) {
-            ngx_http_s3_abort_write(w,
-                "s3_abort_file_failures_total{file=\"%V\"} %uA\n",
-                &file[i]->path, file[i]->stat->failures);
+        if (ngx_http_s3_abort_is_shown(file, i)) {
+            ngx_http_s3_abort_write_file(w, "failures_total", file[i]);
+            ngx_http_s3_abort_write(w, "%uA\n", file[i]->stat->failures);
         }
     }
 
@@ -599,10 +601,10 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
         "Time since a file of secrets was read last.");
 
     for (i = 0; i < smcf->files.nelts; i++) {
-        if (file[i]->stat) {
-            ngx_http_s3_abort_write(w,
-                "s3_abort_file_age_seconds{file=\"%V\"} %T\n",
-                &file[i]->path, ngx_time() - (time_t) file[i]->stat->loaded);
+        if (ngx_http_s3_abort_is_shown(file, i)) {
+            ngx_http_s3_abort_write_file(w, "age_seconds", file[i]);
+            ngx_http_s3_abort_write(w, "%T\n", ngx_time()
+                                       - (time_t) file[i]->stat->loaded);
         }
     }
 
@@ -644,6 +646,46 @@ ngx_http_s3_abort_write_latency(ngx_http_s3_abort_writer_t *w,
 }
 
 
+/* a file that several endpoints have is shown once */
+
+static ngx_uint_t
+ngx_http_s3_abort_is_shown(ngx_http_s3_abort_file_t **file, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (file[i]->stat == file[n]->stat) {
+            return 0;
+        }
+    }
+
+    return file[n]->stat != NULL;
+}
+
+
+/* a label's value has backslashes before itself and quotes */
+
+static void
+ngx_http_s3_abort_write_file(ngx_http_s3_abort_writer_t *w, const char *name,
+    ngx_http_s3_abort_file_t *file)
+{
+    size_t  i;
+
+    ngx_http_s3_abort_write(w, "s3_abort_file_%s{file=\"", name);
+
+    for (i = 0; i < file->path.len; i++) {
+
+        if (file->path.data[i] == '"' || file->path.data[i] == '\\') {
+            ngx_http_s3_abort_write(w, "\\");
+        }
+
+        ngx_http_s3_abort_write(w, "%c", file->path.data[i]);
+    }
+
+    ngx_http_s3_abort_write(w, "\"} ");
+}
+
+
 static void
 ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_main_conf_t *smcf)
@@ -673,7 +715,7 @@ ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
     w->comma = 0;
 
     for (i = 0; i < smcf->files.nelts; i++) {
-        if (file[i]->stat == NULL) {
+        if (!ngx_http_s3_abort_is_shown(file, i)) {
             continue;
         }
 

@@ -117,7 +117,7 @@ ngx_http_s3_abort_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    if (slcf->pass == NGX_HTTP_S3_ABORT_ON && ctx->error != S3_NOT_IMPLEMENTED
+    if (slcf->pass == NGX_HTTP_S3_ABORT_ON && !ctx->other
         && ngx_http_s3_abort_parse(r, ctx) == S3_DECLINED)
     {
         return NGX_OK;
@@ -278,7 +278,7 @@ ngx_http_s3_abort_variable_tenant(ngx_http_request_t *r,
 {
     static ngx_str_t  none = ngx_null_string;
 
-    if (ctx->conf == NULL || ctx->error == S3_NOT_IMPLEMENTED) {
+    if (ctx->conf == NULL || ctx->other) {
         return none;
     }
 

@@ -95,7 +95,7 @@ static const struct {
         "The specified upload does not exist. The upload ID may be invalid, "
         "or the upload may have been aborted or completed."),
     s3_error_entry(S3_NOT_IMPLEMENTED, 501, "NotImplemented",
-        "The gateway serves AbortMultipartUpload only"),
+        "This operation is not implemented"),
     s3_error_entry(S3_OPERATION_ABORTED, 409, "OperationAborted",
         "A conflicting operation is currently in progress against this "
         "resource. Please try again."),

@@ -190,7 +190,10 @@ sub spawn($self, $output, @command) {
 		open STDIN, '<', '/dev/null';
 		open STDOUT, '>', "$self->{dir}/$output";
 		open STDERR, '>&', \*STDOUT;
-		exec @command or POSIX::_exit(127);
+
+		# even if we are killed, it does not stay
+		exec 'setpriv', '--pdeathsig', 'TERM', @command
+			or POSIX::_exit(127);
 	}
 
 	push @{$self->{running}}, $pid;
