@@ -234,6 +234,7 @@ typedef struct {
     ngx_str_t                        region;
     time_t                           skew;
     ngx_http_s3_abort_secret_t       cache;       /* of signing keys */
+    uint32_t                         ncached;
 } ngx_http_s3_abort_identity_t;
 
 char *ngx_http_s3_abort_identity(ngx_conf_t *cf, ngx_command_t *cmd,

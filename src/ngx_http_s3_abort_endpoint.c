@@ -881,9 +881,13 @@ ngx_http_s3_abort_set_ssl(ngx_conf_t *cf, ngx_http_s3_abort_endpoint_t *ep)
     }
 
 #ifdef SSL_OP_CLEANSE_PLAINTEXT
-    /* a storage may repeat what was signed, a session token with it */
+    /*
+     * a storage may repeat what was signed, a session token with it; buffers
+     * that are released are wiped whole, others as far as they were used
+     */
 
     SSL_CTX_set_options(ssl->ctx, SSL_OP_CLEANSE_PLAINTEXT);
+    SSL_CTX_clear_mode(ssl->ctx, SSL_MODE_RELEASE_BUFFERS);
 #endif
 
     if (ngx_ssl_crl(cf, ssl, &ep->ssl_crl) != NGX_OK) {

@@ -45,7 +45,8 @@ typedef struct {
     uint32_t                    generation;
 } ngx_http_s3_abort_cached_t;
 
-#define NGX_HTTP_S3_ABORT_CACHED        1024
+#define NGX_HTTP_S3_ABORT_MIN_CACHED    256
+#define NGX_HTTP_S3_ABORT_MAX_CACHED    (64 * 1024)
 
 #define NGX_HTTP_S3_ABORT_KEYS_MAX_SIZE (256 * 1024 * 1024)
 
@@ -104,7 +105,7 @@ ngx_http_s3_abort_keys_get(ngx_http_request_t *r,
     keys = identity->keys;
 
     cached = (ngx_http_s3_abort_cached_t *) identity->cache.start
-             + number % NGX_HTTP_S3_ABORT_CACHED;
+             + number % identity->ncached;
 
     if (cached->generation != (uint32_t) keys->file.generation
         || cached->number != number
@@ -253,6 +254,11 @@ ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
     ngx_pool_cleanup_t           *cln;
     ngx_http_s3_abort_secret_t  **cache;
 
+    identity->ncached = ngx_min(identity->keys->nkeys + 1,
+                                NGX_HTTP_S3_ABORT_MAX_CACHED);
+    identity->ncached = ngx_max(identity->ncached,
+                                NGX_HTTP_S3_ABORT_MIN_CACHED);
+
     cln = ngx_pool_cleanup_add(cf->pool, 0);
     if (cln == NULL) {
         return NGX_ERROR;
@@ -273,7 +279,7 @@ ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
     }
 
     return ngx_http_s3_abort_secret_alloc(&identity->cache,
-                                          NGX_HTTP_S3_ABORT_CACHED
+                                          identity->ncached
                                           * sizeof(ngx_http_s3_abort_cached_t),
                                           cf->log);
 }

@@ -117,7 +117,7 @@ ngx_http_s3_abort_sign(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
      * the scratch is the string to sign */
 
     scratch = ngx_http_s3_abort_request_buf(r, ctx, len,
-                                            2 * len + parts.scope_len + 256);
+                                            len + parts.scope_len + 256);
     if (scratch == NULL) {
         return NGX_ERROR;
     }
@@ -296,10 +296,21 @@ static u_char *
 ngx_http_s3_abort_request_buf(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, size_t len, size_t scratch)
 {
-    u_char     *p;
-    ngx_buf_t  *b;
+    u_char                      *p, *hashed;
+    ngx_buf_t                   *b;
+    ngx_http_s3_abort_secret_t  *key;
 
     ngx_http_s3_abort_secret_free(&ctx->secret);
+
+    /* the key's page has room for all but extraordinary ones */
+
+    key = &ctx->endpoint->credentials->key;
+    hashed = NULL;
+
+    if (scratch <= key->size - sizeof(s3_sigv4_key_t)) {
+        hashed = key->start + sizeof(s3_sigv4_key_t);
+        scratch = 0;
+    }
 
     if (ctx->endpoint->credentials->pair.session_token.len) {
 
@@ -333,7 +344,7 @@ ngx_http_s3_abort_request_buf(ngx_http_request_t *r,
 
     ctx->request = b;
 
-    return p + len;
+    return hashed ? hashed : p + len;
 }
 
 

@@ -432,10 +432,24 @@ s3_error_escaped(u_char *dst, s3_str_t s)
     static const s3_str_t  gt = s3_string("&gt;");
     static const s3_str_t  unknown = s3_string("?");
 
-    text = s3_uri_is_text(s);
-    len = 0;
+    /* most need no escape at all */
 
-    for (i = 0; i < s.len; i++) {
+    part.data = s.data;
+    part.len = s3_uri_span(s, 0, S3_URI_PATH);
+
+    if (dst) {
+        dst = s3_put(dst, part);
+    }
+
+    len = part.len;
+
+    if (len == s.len) {
+        return len;
+    }
+
+    text = s3_uri_is_text(s);
+
+    for (i = len; i < s.len; i++) {
 
         part.data = &s.data[i];
         part.len = 1;

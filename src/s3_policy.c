@@ -13,7 +13,7 @@ static s3_match_t s3_policy_age(const s3_condition_t *c,
     s3_policy_request_t *req);
 static s3_match_t s3_policy_if(const s3_condition_t *c,
     s3_policy_request_t *req);
-static const s3_str_t *s3_policy_literal_tenant(const s3_rule_t *rule);
+static s3_str_t *s3_policy_literal_tenant(const s3_rule_t *rule);
 static s3_policy_slot_t *s3_policy_slot(const s3_policy_t *p,
     s3_str_t tenant);
 
@@ -382,7 +382,7 @@ void
 s3_policy_index(s3_policy_t *p, void *buf)
 {
     uint32_t           i, n, first, *others;
-    const s3_str_t    *tenant;
+    s3_str_t          *tenant;
     s3_policy_slot_t  *slot;
 
     p->table = buf;
@@ -403,8 +403,15 @@ s3_policy_index(s3_policy_t *p, void *buf)
         }
 
         slot = s3_policy_slot(p, *tenant);
-        slot->tenant = *tenant;
         slot->n++;
+
+        /* one copy for all of a tenant's rules, which are read together */
+
+        if (slot->tenant.data == NULL) {
+            slot->tenant = *tenant;
+        }
+
+        *tenant = slot->tenant;
     }
 
     first = 0;
@@ -617,7 +624,7 @@ s3_policy_if(const s3_condition_t *c, s3_policy_request_t *req)
 }
 
 
-static const s3_str_t *
+static s3_str_t *
 s3_policy_literal_tenant(const s3_rule_t *rule)
 {
     unsigned  i;

@@ -212,19 +212,19 @@ s3_request_check_key(s3_str_t key)
 s3_error_t
 s3_request_check_upload_id(s3_str_t id)
 {
-    u_char  c;
     size_t  i;
 
     if (id.len == 0 || id.len > S3_UPLOAD_ID_MAX
-        || s3_uri_has_dot_segment(id))
+        || (id.len <= 2 && s3_uri_has_dot_segment(id)))
     {
         return S3_INVALID_UPLOAD_ID;
     }
 
-    for (i = 0; i < id.len; i++) {
-        c = id.data[i];
-
-        if (!s3_uri_is_unreserved(c) && c != '+' && c != '=') {
+    for (i = s3_uri_span(id, 0, S3_URI_QUERY);
+         i < id.len;
+         i = s3_uri_span(id, i + 1, S3_URI_QUERY))
+    {
+        if (id.data[i] != '+' && id.data[i] != '=') {
             return S3_INVALID_UPLOAD_ID;
         }
     }
@@ -363,7 +363,8 @@ s3_request_query(s3_str_t target)
 static int
 s3_request_next_parameter(s3_str_t *query, s3_str_t *name, s3_str_t *value)
 {
-    u_char  *p, *last;
+    u_char  c;
+    size_t  i;
 
     if (query->len == 0) {
         return 0;
@@ -373,33 +374,35 @@ s3_request_next_parameter(s3_str_t *query, s3_str_t *name, s3_str_t *value)
     value->data = NULL;
     value->len = 0;
 
-    last = query->data + query->len;
+    for (i = s3_uri_span(*query, 0, S3_URI_PATH);
+         i < query->len;
+         i = s3_uri_span(*query, i + 1, S3_URI_PATH))
+    {
+        c = query->data[i];
 
-    for (p = query->data; p < last; p++) {
-
-        if (s3_uri_is_unreserved(*p)) {
-            continue;
-        }
-
-        if (*p == '&' || *p == ';' || *p == '?') {
+        if (c == '&' || c == ';' || c == '?') {
             break;
         }
 
-        if (*p == '=' && value->data == NULL) {
-            name->len = (size_t) (p - name->data);
-            value->data = p + 1;
+        if (c == '=' && value->data == NULL) {
+            name->len = i;
+            value->data = query->data + i + 1;
         }
     }
 
     if (value->data) {
-        value->len = (size_t) (p - value->data);
+        value->len = (size_t) (query->data + i - value->data);
 
     } else {
-        name->len = (size_t) (p - name->data);
+        name->len = i;
     }
 
-    query->data = p < last ? p + 1 : last;
-    query->len = (size_t) (last - query->data);
+    if (i < query->len) {
+        i++;
+    }
+
+    query->data += i;
+    query->len -= i;
 
     return 1;
 }
@@ -432,10 +435,13 @@ s3_request_check_target(s3_str_t target)
     u_char  c;
     size_t  i;
 
-    for (i = 0; i < target.len; i++) {
+    for (i = s3_uri_span(target, 0, S3_URI_PATH);
+         i < target.len;
+         i = s3_uri_span(target, i + 1, S3_URI_PATH))
+    {
         c = target.data[i];
 
-        if (s3_uri_class[c] == 0 && (c <= 0x20 || c == 0x7f || c == '#')) {
+        if (c <= 0x20 || c == 0x7f || c == '#') {
             return S3_INVALID_URI;
         }
     }

@@ -10,12 +10,21 @@ static int s3_sigv4_hash(s3_sigv4_t *s, s3_str_t data,
 static int s3_sigv4_key(s3_sigv4_t *s, s3_sigv4_key_t *k, s3_str_t key);
 static int s3_sigv4_hmac(s3_sigv4_t *s, const s3_sigv4_key_t *k,
     s3_str_t data, u_char mac[S3_SHA256_LEN]);
-static u_char *s3_sigv4_hex(u_char *dst, const u_char *src, size_t len);
+static void s3_sigv4_hex(s3_sigv4_t *s, u_char hex[S3_SHA256_HEX_LEN],
+    const u_char hash[S3_SHA256_LEN]);
 
 
 int
 s3_sigv4_init(s3_sigv4_t *s)
 {
+    int                  i;
+    static const u_char  digits[] = "0123456789abcdef";
+
+    for (i = 0; i < 256; i++) {
+        s->hex[i][0] = digits[i >> 4];
+        s->hex[i][1] = digits[i & 0xf];
+    }
+
     s->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     s->ctx = EVP_MD_CTX_new();
 
@@ -108,7 +117,7 @@ s3_sigv4_string_to_sign(s3_sigv4_t *s, u_char *dst, s3_str_t time,
     dst = s3_put(dst, scope);
     *dst++ = '\n';
 
-    (void) s3_sigv4_hex(dst, hash, S3_SHA256_LEN);
+    s3_sigv4_hex(s, dst, hash);
 
     return 0;
 }
@@ -172,7 +181,7 @@ s3_sigv4_signature(s3_sigv4_t *s, const s3_sigv4_key_t *k,
         return -1;
     }
 
-    (void) s3_sigv4_hex(hex, mac, S3_SHA256_LEN);
+    s3_sigv4_hex(s, hex, mac);
 
     return 0;
 }
@@ -280,15 +289,13 @@ s3_sigv4_hmac(s3_sigv4_t *s, const s3_sigv4_key_t *k, s3_str_t data,
 }
 
 
-static u_char *
-s3_sigv4_hex(u_char *dst, const u_char *src, size_t len)
+static void
+s3_sigv4_hex(s3_sigv4_t *s, u_char hex[S3_SHA256_HEX_LEN],
+    const u_char hash[S3_SHA256_LEN])
 {
-    static const u_char  hex[] = "0123456789abcdef";
+    int  i;
 
-    while (len--) {
-        *dst++ = hex[*src >> 4];
-        *dst++ = hex[*src++ & 0xf];
+    for (i = 0; i < S3_SHA256_LEN; i++) {
+        memcpy(hex + 2 * i, s->hex[hash[i]], 2);
     }
-
-    return dst;
 }

@@ -41,6 +41,7 @@
 typedef struct {
     EVP_MD      *sha256;
     EVP_MD_CTX  *ctx;
+    u_char       hex[256][2];     /* the digits of a byte */
 } s3_sigv4_t;
 
 int s3_sigv4_init(s3_sigv4_t *s);

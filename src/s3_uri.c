@@ -5,31 +5,26 @@
 static int  s3_uri_hex(u_char c);
 
 
-/* 1 and 2 are S3_URI_UNRESERVED and S3_URI_SLASH */
+/* 3 and 2 are S3_URI_UNRESERVED and S3_URI_SLASH */
 
 const u_char  s3_uri_class[256] = {
-    ['-'] = 1, ['.'] = 1, ['_'] = 1, ['~'] = 1, ['/'] = 2,
+    ['-'] = 3, ['.'] = 3, ['_'] = 3, ['~'] = 3, ['/'] = 2,
 
-    ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1,
-    ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1,
+    ['0'] = 3, ['1'] = 3, ['2'] = 3, ['3'] = 3, ['4'] = 3,
+    ['5'] = 3, ['6'] = 3, ['7'] = 3, ['8'] = 3, ['9'] = 3,
 
-    ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1, ['F'] = 1,
-    ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1,
-    ['M'] = 1, ['N'] = 1, ['O'] = 1, ['P'] = 1, ['Q'] = 1, ['R'] = 1,
-    ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1,
-    ['Y'] = 1, ['Z'] = 1,
+    ['A'] = 3, ['B'] = 3, ['C'] = 3, ['D'] = 3, ['E'] = 3, ['F'] = 3,
+    ['G'] = 3, ['H'] = 3, ['I'] = 3, ['J'] = 3, ['K'] = 3, ['L'] = 3,
+    ['M'] = 3, ['N'] = 3, ['O'] = 3, ['P'] = 3, ['Q'] = 3, ['R'] = 3,
+    ['S'] = 3, ['T'] = 3, ['U'] = 3, ['V'] = 3, ['W'] = 3, ['X'] = 3,
+    ['Y'] = 3, ['Z'] = 3,
 
-    ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1,
-    ['g'] = 1, ['h'] = 1, ['i'] = 1, ['j'] = 1, ['k'] = 1, ['l'] = 1,
-    ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1,
-    ['s'] = 1, ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1,
-    ['y'] = 1, ['z'] = 1
+    ['a'] = 3, ['b'] = 3, ['c'] = 3, ['d'] = 3, ['e'] = 3, ['f'] = 3,
+    ['g'] = 3, ['h'] = 3, ['i'] = 3, ['j'] = 3, ['k'] = 3, ['l'] = 3,
+    ['m'] = 3, ['n'] = 3, ['o'] = 3, ['p'] = 3, ['q'] = 3, ['r'] = 3,
+    ['s'] = 3, ['t'] = 3, ['u'] = 3, ['v'] = 3, ['w'] = 3, ['x'] = 3,
+    ['y'] = 3, ['z'] = 3
 };
-
-
-#define s3_uri_keep(c, part)                                                 \
-    (s3_uri_is_unreserved(c)                                                 \
-     || (s3_uri_class[c] == S3_URI_SLASH && (part) == S3_URI_PATH))
 
 
 size_t
@@ -68,14 +63,33 @@ s3_uri_decode(u_char *dst, s3_str_t src)
 
 
 size_t
+s3_uri_span(s3_str_t s, size_t i, s3_uri_part_t part)
+{
+    while (s.len >= i + 4
+           && s3_uri_class[s.data[i]] & s3_uri_class[s.data[i + 1]]
+              & s3_uri_class[s.data[i + 2]] & s3_uri_class[s.data[i + 3]]
+              & part)
+    {
+        i += 4;
+    }
+
+    while (i < s.len && s3_uri_class[s.data[i]] & part) {
+        i++;
+    }
+
+    return i;
+}
+
+
+size_t
 s3_uri_encoded_len(s3_str_t src, s3_uri_part_t part)
 {
     size_t  i, len;
 
     len = src.len;
 
-    for (i = 0; i < src.len; i++) {
-        if (!s3_uri_keep(src.data[i], part)) {
+    for (i = s3_uri_span(src, 0, part); i < src.len; i++) {
+        if (!(s3_uri_class[src.data[i]] & part)) {
             len += 2;
         }
     }
@@ -89,7 +103,7 @@ s3_uri_encode_byte(u_char *dst, u_char c, s3_uri_part_t part)
 {
     static const u_char  hex[] = "0123456789ABCDEF";
 
-    if (s3_uri_keep(c, part)) {
+    if (s3_uri_class[c] & part) {
         *dst++ = c;
         return dst;
     }
@@ -105,9 +119,15 @@ s3_uri_encode_byte(u_char *dst, u_char c, s3_uri_part_t part)
 u_char *
 s3_uri_encode(u_char *dst, s3_str_t src, s3_uri_part_t part)
 {
-    size_t  i;
+    size_t    i;
+    s3_str_t  kept;
 
-    for (i = 0; i < src.len; i++) {
+    kept.data = src.data;
+    kept.len = s3_uri_span(src, 0, part);
+
+    dst = s3_put(dst, kept);
+
+    for (i = kept.len; i < src.len; i++) {
         dst = s3_uri_encode_byte(dst, src.data[i], part);
     }
 
@@ -121,9 +141,10 @@ s3_uri_recoded_len(s3_str_t src, s3_uri_part_t part)
     u_char  c;
     size_t  i, len;
 
-    len = 0;
+    i = s3_uri_span(src, 0, part);
+    len = i;
 
-    for (i = 0; i < src.len; i++) {
+    for ( /* void */ ; i < src.len; i++) {
         c = src.data[i];
 
         if (c == '%' && src.len - i > 2) {
@@ -132,7 +153,7 @@ s3_uri_recoded_len(s3_str_t src, s3_uri_part_t part)
             i += 2;
         }
 
-        len += s3_uri_keep(c, part) ? 1 : 3;
+        len += s3_uri_class[c] & part ? 1 : 3;
     }
 
     return len;
@@ -142,10 +163,16 @@ s3_uri_recoded_len(s3_str_t src, s3_uri_part_t part)
 u_char *
 s3_uri_recode(u_char *dst, s3_str_t src, s3_uri_part_t part)
 {
-    u_char  c;
-    size_t  i;
+    u_char    c;
+    size_t    i;
+    s3_str_t  kept;
 
-    for (i = 0; i < src.len; i++) {
+    kept.data = src.data;
+    kept.len = s3_uri_span(src, 0, part);
+
+    dst = s3_put(dst, kept);
+
+    for (i = kept.len; i < src.len; i++) {
         c = src.data[i];
 
         if (c == '%' && src.len - i > 2) {
@@ -168,12 +195,8 @@ s3_uri_is_text(s3_str_t s)
     size_t    i, n;
     unsigned  code, min;
 
-    for (i = 0; i < s.len; i++) {
+    for (i = s3_uri_span(s, 0, S3_URI_PATH); i < s.len; i++) {
         c = s.data[i];
-
-        if (s3_uri_class[c]) {
-            continue;
-        }
 
         if (c < 0x80) {
             if (c < 0x20 || c == 0x7f) {
@@ -230,23 +253,27 @@ s3_uri_is_text(s3_str_t s)
 int
 s3_uri_has_dot_segment(s3_str_t s)
 {
-    size_t   len;
-    u_char  *p, *last, *next;
+    u_char  *p, *last;
 
     last = s.data + s.len;
 
-    for (p = s.data; p < last; p = next + 1) {
+    for (p = s.data; p < last; p++) {
 
-        next = memchr(p, '/', (size_t) (last - p));
-        if (next == NULL) {
-            next = last;
+        p = memchr(p, '.', (size_t) (last - p));
+
+        if (p == NULL) {
+            return 0;
         }
 
-        len = (size_t) (next - p);
+        if (p != s.data && p[-1] != '/') {
+            continue;
+        }
 
-        if ((len == 1 && p[0] == '.')
-            || (len == 2 && p[0] == '.' && p[1] == '.'))
-        {
+        if (p + 1 < last && p[1] == '.') {
+            p++;
+        }
+
+        if (p + 1 == last || p[1] == '/') {
             return 1;
         }
     }

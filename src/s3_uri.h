@@ -15,9 +15,12 @@
 #define S3_URI_INVALID  ((size_t) -1)
 
 
-/* A-Za-z0-9-._~, the unreserved characters of RFC 3986, are never encoded */
+/*
+ * A-Za-z0-9-._~, the unreserved characters of RFC 3986, are never encoded.  A
+ * class has the bits of the s3_uri_part_t in which its bytes are kept.
+ */
 
-#define S3_URI_UNRESERVED  1
+#define S3_URI_UNRESERVED  3
 #define S3_URI_SLASH       2
 
 extern const u_char  s3_uri_class[256];
@@ -35,15 +38,18 @@ size_t s3_uri_decode(u_char *dst, s3_str_t src);
 
 /*
  * Encodes all bytes but A-Za-z0-9-._~ as %XX with upper-case digits; "/" is
- * kept with S3_URI_PATH and encoded with S3_URI_QUERY.  s3_uri_encode()
- * writes s3_uri_encoded_len() bytes and returns the byte behind them.
+ * kept with S3_URI_PATH and encoded with S3_URI_QUERY.  s3_uri_encode() writes
+ * s3_uri_encoded_len() bytes and returns the byte behind them.  s3_uri_span()
+ * returns the offset of the first byte from "i" on that is encoded, or s.len:
+ * most strings have none.
  */
 
 typedef enum {
-    S3_URI_PATH,
-    S3_URI_QUERY
+    S3_URI_QUERY = 1,
+    S3_URI_PATH = 2
 } s3_uri_part_t;
 
+size_t s3_uri_span(s3_str_t s, size_t i, s3_uri_part_t part);
 size_t s3_uri_encoded_len(s3_str_t src, s3_uri_part_t part);
 u_char *s3_uri_encode(u_char *dst, s3_str_t src, s3_uri_part_t part);
 
