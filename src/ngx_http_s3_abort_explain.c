@@ -436,6 +436,7 @@ ngx_http_s3_abort_explain_rule(ngx_http_s3_abort_json_t *json,
     s3_condition_t  *c;
 
     req->regex_errors = 0;
+    req->regex_long = 0;
 
     ngx_http_s3_abort_json(json, "{ ");
     ngx_http_s3_abort_json_member(json, "rule", *rule->file);

@@ -220,6 +220,7 @@ ngx_http_s3_abort_judgement(ngx_http_request_t *r,
     req->match_data = policy->match_data;
     req->match_context = policy->match_context;
     req->regex_errors = 0;
+    req->regex_long = 0;
     req->skip_if = 0;
 
     return NGX_OK;
@@ -604,8 +605,6 @@ ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    (void) pcre2_set_match_limit(policy->match_context,
-                                 S3_REGEX_MATCH_LIMIT);
     (void) pcre2_set_depth_limit(policy->match_context,
                                  S3_REGEX_DEPTH_LIMIT);
     (void) pcre2_set_heap_limit(policy->match_context, S3_REGEX_HEAP_LIMIT);

@@ -146,7 +146,6 @@ ngx_http_s3_abort_reinit_request(ngx_http_request_t *r)
     ctx->informational = 0;
 
     ngx_memzero(&ctx->status, sizeof(ngx_http_status_t));
-    ngx_str_null(&ctx->upstream_request_id);
 
     r->upstream->process_header = ngx_http_s3_abort_process_status_line;
     r->state = 0;
@@ -199,6 +198,7 @@ ngx_http_s3_abort_process_status_line(ngx_http_request_t *r)
     u->headers_in.connection_close = (ctx->status.http_version < 1001);
 
     ctx->retry_after = 0;
+    ngx_str_null(&ctx->upstream_request_id);
 
     u->process_header = ngx_http_s3_abort_process_header;
 

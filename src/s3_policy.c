@@ -546,8 +546,20 @@ s3_policy_regex(const s3_condition_t *c, s3_str_t subject,
         return S3_UNKNOWN;
     }
 
+    (void) pcre2_set_match_limit(req->match_context, S3_REGEX_FIRST_LIMIT);
+
     rc = pcre2_match(c->u.regex.code, subject.data, subject.len, 0, 0,
                      req->match_data, req->match_context);
+
+    if (rc == PCRE2_ERROR_MATCHLIMIT && req->regex_long < S3_REGEX_LONG_MAX) {
+        req->regex_long++;
+
+        (void) pcre2_set_match_limit(req->match_context,
+                                     S3_REGEX_MATCH_LIMIT);
+
+        rc = pcre2_match(c->u.regex.code, subject.data, subject.len, 0, 0,
+                         req->match_data, req->match_context);
+    }
 
     if (rc == PCRE2_ERROR_NOMATCH) {
         return S3_NO;

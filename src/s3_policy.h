@@ -137,9 +137,12 @@ void s3_policy_index(s3_policy_t *p, void *buf);
 
 
 /* a match that needs more steps than this is "unknown", and after so many
- * of them in one request every regular expression is */
+ * of them in one request every regular expression is; no more than so many
+ * matches of a request may take more than the first few steps */
 
 #define S3_REGEX_MATCH_LIMIT   15000
+#define S3_REGEX_FIRST_LIMIT   3000
+#define S3_REGEX_LONG_MAX      4
 #define S3_REGEX_DEPTH_LIMIT   15000
 #define S3_REGEX_HEAP_LIMIT    8192           /* kilobytes */
 #define S3_REGEX_JIT_STACK     (1024 * 1024)
@@ -175,6 +178,7 @@ typedef struct {
     pcre2_match_context   *match_context;
 
     unsigned               regex_errors;      /* 0 at first */
+    unsigned               regex_long;        /* 0 at first */
     unsigned               skip_if;           /* "if" is unknown */
 } s3_policy_request_t;
 

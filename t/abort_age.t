@@ -146,7 +146,7 @@ for (['upper case', uc id(3600), 'older'],
 	['of the reference page', '0000015a-df89-51d0-2790-dee1ac994053',
 		'older'],
 	['time 0', id_at(0), 'unknown'],
-	['the last millisecond', id_at(0xffffffffffff), 'unknown'],
+	['the last millisecond', id_at(2 ** 48 - 1), 'unknown'],
 	['all f', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'unknown'])
 {
 	my ($name, $id, $want) = @$_;

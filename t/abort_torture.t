@@ -233,8 +233,8 @@ for (@scenarios) {
 	ok(@failed > $calls / 2 || @failed > 15, "H-15 $name: "
 		. @failed . ' of them fail');
 	is(join("\n", @bad), '', "H-15 $name: an error or a refusal");
-	early($bytes) if $bytes =~ /X-Amz-Signature/;
 	is(($try->(1e9))[0], $want, "H-15 $name: and then as before");
+	early($bytes) if $bytes =~ /X-Amz-Signature/;
 }
 
 is(join(' ', $t->workers()), $worker, 'H-15 the worker lives');
@@ -443,11 +443,21 @@ ALLOCATE(realloc, n, (void *p, size_t n), (p, n))
 
 void free(void *p)
 {
-    ORIGINAL(free)
+    static __typeof__(&free)  original;
 
-    if ((char *) p < arena || (char *) p >= arena + sizeof(arena)) {
-        original(p);
+    if (((char *) p >= arena && (char *) p < arena + sizeof(arena))
+        || resolving)
+    {
+        return;
     }
+
+    if (original == NULL) {
+        resolving = 1;
+        original = (__typeof__(&free)) dlsym(RTLD_NEXT, "free");
+        resolving = 0;
+    }
+
+    original(p);
 }
 
 int posix_memalign(void **p, size_t a, size_t n)
