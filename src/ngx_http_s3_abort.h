@@ -229,6 +229,7 @@ typedef struct ngx_http_s3_abort_keys_s  ngx_http_s3_abort_keys_t;
 typedef struct {
     ngx_http_s3_abort_identity_e     type;
     ngx_int_t                        variable;
+    ngx_str_t                        header;      /* of a $http_... */
     ngx_int_t                        verify;      /* $ssl_client_verify */
     ngx_http_s3_abort_keys_t        *keys;
     ngx_str_t                        region;
@@ -369,6 +370,8 @@ typedef struct {
     ngx_http_s3_abort_decision_e     decision;
     ngx_http_s3_abort_decision_e     candidate_decision;
     const s3_rule_t                 *rule;
+
+    off_t                            received;    /* of a body */
 
     s3_error_t                       error;       /* S3_OK, or the answer */
     ngx_http_s3_abort_outcome_e      outcome;

@@ -293,7 +293,6 @@ ngx_http_s3_abort_content_handler(ngx_http_request_t *r)
 static void
 ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
 {
-    off_t                     received;
     ngx_int_t                 rc;
     ngx_chain_t              *cl;
     ngx_http_s3_abort_ctx_t  *ctx;
@@ -307,16 +306,16 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
                 ngx_http_s3_abort_refuse_body(r, ctx);
             }
 
+            ctx->received += ngx_buf_size(cl->buf);
+
             cl->buf->pos = cl->buf->last;
             cl->buf->file_pos = cl->buf->file_last;
         }
 
         r->request_body->bufs = NULL;
 
-        received = r->request_body->received;
-
         if (!r->reading_body
-            || received > NGX_HTTP_S3_ABORT_MAX_BODY
+            || ctx->received > NGX_HTTP_S3_ABORT_MAX_BODY
             || ngx_time() - r->start_sec > NGX_HTTP_S3_ABORT_MAX_BODY_TIME)
         {
             break;

@@ -20,6 +20,8 @@ typedef struct {
 
 static s3_error_t ngx_http_s3_abort_trusted(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
+static ngx_uint_t ngx_http_s3_abort_count(ngx_http_request_t *r,
+    ngx_str_t *name);
 static s3_error_t ngx_http_s3_abort_certificate(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
 static s3_error_t ngx_http_s3_abort_sigv4(ngx_http_request_t *r,
@@ -73,7 +75,10 @@ ngx_http_s3_abort_trusted(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
 
     vv = ngx_http_get_flushed_variable(r, identity->variable);
 
-    if (vv == NULL || vv->not_found) {
+    if (vv == NULL || vv->not_found
+        || (identity->header.len
+            && ngx_http_s3_abort_count(r, &identity->header) != 1))
+    {
         return S3_ACCESS_DENIED;
     }
 
@@ -95,6 +100,56 @@ ngx_http_s3_abort_trusted(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     ctx->tenant.len = tenant.len;
 
     return S3_OK;
+}
+
+
+/*
+ * A front that adds its header, and does not take away the client's, sends
+ * two; nginx before 1.23.0 has the first one, the client's, in the variable.
+ */
+
+static ngx_uint_t
+ngx_http_s3_abort_count(ngx_http_request_t *r, ngx_str_t *name)
+{
+    u_char            c;
+    size_t            n;
+    ngx_uint_t        i, count;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    count = 0;
+
+    part = &r->headers_in.headers.part;
+    h = part->elts;
+
+    for (i = 0; /* void */; i++) {
+
+        if (i >= part->nelts) {
+            if (part->next == NULL) {
+                break;
+            }
+
+            part = part->next;
+            h = part->elts;
+            i = 0;
+        }
+
+        if (h[i].key.len != name->len) {
+            continue;
+        }
+
+        for (n = 0; n < name->len; n++) {
+            c = h[i].lowcase_key[n];
+
+            if ((c == '-' ? '_' : c) != name->data[n]) {
+                break;
+            }
+        }
+
+        count += (n == name->len);
+    }
+
+    return count;
 }
 
 
@@ -487,10 +542,17 @@ ngx_http_s3_abort_identity_variable(ngx_conf_t *cf,
     name.data = value[2].data + 1;
     name.len = value[2].len - 1;
 
+    ngx_strlow(name.data, name.data, name.len);
+
     identity->variable = ngx_http_get_variable_index(cf, &name);
 
     if (identity->variable == NGX_ERROR) {
         return NGX_ERROR;
+    }
+
+    if (name.len > 5 && ngx_strncmp(name.data, "http_", 5) == 0) {
+        identity->header.data = name.data + 5;
+        identity->header.len = name.len - 5;
     }
 
     if (identity->type == NGX_HTTP_S3_ABORT_CERTIFICATE) {

@@ -140,22 +140,31 @@ ngx_http_s3_abort_header_filter(ngx_http_request_t *r)
 
     error = ctx->error;
 
-    if (error == S3_OK && !ctx->forwarded) {
+    if (error != S3_OK) {
+        r->headers_out.status = s3_error_status(error);
 
-        /* another module's answer, before we had one */
+    } else if (ctx->outcome == NGX_HTTP_S3_ABORT_ABORTED
+               || ctx->outcome == NGX_HTTP_S3_ABORT_ASSUMED)
+    {
+        /* only the storage's word makes a 204 */
 
-        if (r->headers_out.status < NGX_HTTP_BAD_REQUEST) {
-            return ngx_http_next_header_filter(r);
-        }
+        r->headers_out.status = NGX_HTTP_NO_CONTENT;
+
+    } else if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
+
+        /* another module's answer, or nginx's, before there was one */
 
         error = s3_error_from_status(r->headers_out.status);
         ctx->error = error;
 
-    } else if (error == S3_OK) {
-        r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    } else if (ctx->forwarded) {
+        error = S3_INTERNAL_ERROR;
+        ctx->error = error;
+
+        r->headers_out.status = s3_error_status(error);
 
     } else {
-        r->headers_out.status = s3_error_status(error);
+        return ngx_http_next_header_filter(r);
     }
 
     r->headers_out.status_line.len = 0;

@@ -378,7 +378,7 @@ static volatile struct {
     char   patterns[32][16];
 } *orders;
 
-static char  *control;
+static char *volatile  control;
 
 static int fails(int kind)
 {
@@ -410,9 +410,9 @@ static int fails(int kind)
 
 /* what dlsym() itself may allocate */
 
-static char    arena[8192];
-static size_t  used;
-static int     resolving;
+static char          arena[8192];
+static size_t        used;
+static volatile int  resolving;
 
 static void *early(size_t size)
 {
