@@ -230,7 +230,7 @@ s3_ini_line(s3_ini_t *ini, s3_str_t line, unsigned number)
             return "a value continues on a second line";
         }
 
-        return NULL;
+        return line.data[0] == '[' ? "a profile's name is indented" : NULL;
     }
 
     ini->indent = indent;

@@ -18,8 +18,9 @@
  *
  * Names of one profile are all AWS's or all NAVER's.  Other names, and what
  * other profiles say, are ignored.  Errors are a line of another form, the
- * profile or one of its names given twice, and a value that is empty, on
- * several lines, too long, or has a byte that it must not have.
+ * profile or one of its names given twice, a value that is empty, on several
+ * lines, too long, or has a byte that it must not have, and a profile's name
+ * that is indented so that it would continue an ignored value.
  *
  * Tenant keys: one key a line, "tenant access_key_id secret_access_key",
  * separated by spaces or tabs; "#" starts a comment line; blank lines are

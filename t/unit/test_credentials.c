@@ -63,7 +63,7 @@ static const file_t  good[] = {
       "other profiles are ignored" },
     { "[gateway]\nregion = kr-standard\n" AWS "s3 =\n  use = a\n  and b\n\n"
       "  and c\noutput=\n", 0, "other names, also with several lines" },
-    { "[other]\ns3 =\n  [gateway]\n  x\n[gateway]\n" AWS, 0,
+    { "[other]\ns3 =\n  gateway\n  x\n[gateway]\n" AWS, 0,
       "a value's second line in another profile" },
     { "[gateway]\nx = " TOKEN "\nx = y\n" AWS, 0,
       "another name given twice" },
@@ -130,6 +130,8 @@ static const file_t  bad[] = {
       "a secret on two lines" },
     { "[gateway]\naws_secret_access_key = a\n# c\n\n  x = b\n", 5,
       "a secret on two lines, with a comment between" },
+    { "[other]\ns3 =\n  [gateway]\n  x\n[gateway]\n" AWS, 3,
+      "a value's second line that looks like a profile" },
     { "[gateway]\n" AWS "nonsense\n", 4, "a line without a value" },
     { "[other]\nnonsense\n[gateway]\n" AWS, 2,
       "a line without a value in another profile" },
