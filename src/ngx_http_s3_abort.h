@@ -61,6 +61,38 @@ ngx_http_s3_abort_str(s3_str_t p)
 }
 
 
+/*
+ * Walks the headers of a request; *part is &r->headers_in.headers.part and *i
+ * 0 at first.  Leaves out one that nginx had no memory to complete.
+ */
+
+static ngx_inline ngx_table_elt_t *
+ngx_http_s3_abort_next_header(ngx_list_part_t **part, ngx_uint_t *i)
+{
+    ngx_table_elt_t  *h;
+
+    for ( ;; ) {
+
+        if (*i >= (*part)->nelts) {
+            if ((*part)->next == NULL) {
+                return NULL;
+            }
+
+            *part = (*part)->next;
+            *i = 0;
+
+            continue;
+        }
+
+        h = (ngx_table_elt_t *) (*part)->elts + (*i)++;
+
+        if (h->lowcase_key) {
+            return h;
+        }
+    }
+}
+
+
 /* secret: memory that core dumps leave out, wiped when freed */
 
 typedef struct {

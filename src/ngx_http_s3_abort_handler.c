@@ -100,7 +100,6 @@ ngx_http_s3_abort_server_rewrite_handler(ngx_http_request_t *r)
         ctx->error_page = 1;
 
         r->error_page = 1;
-        r->log_handler = ngx_http_s3_abort_log_error;
     }
 
     return NGX_DECLINED;
@@ -155,7 +154,6 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
         ctx->captured = 1;
 
         r->error_page = 1;
-        r->log_handler = ngx_http_s3_abort_log_error;
 
         return NGX_DECLINED;
     }

@@ -120,26 +120,16 @@ ngx_http_s3_abort_count(ngx_http_request_t *r, ngx_str_t *name)
     count = 0;
 
     part = &r->headers_in.headers.part;
-    h = part->elts;
+    i = 0;
 
-    for (i = 0; /* void */; i++) {
+    while ((h = ngx_http_s3_abort_next_header(&part, &i)) != NULL) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len != name->len) {
+        if (h->key.len != name->len) {
             continue;
         }
 
         for (n = 0; n < name->len; n++) {
-            c = h[i].lowcase_key[n];
+            c = h->lowcase_key[n];
 
             if ((c == '-' ? '_' : c) != name->data[n]) {
                 break;
@@ -290,27 +280,17 @@ ngx_http_s3_abort_signed_headers(ngx_http_request_t *r,
     }
 
     part = &r->headers_in.headers.part;
-    h = part->elts;
+    i = 0;
 
-    for (i = 0; /* void */; i++) {
+    while ((h = ngx_http_s3_abort_next_header(&part, &i)) != NULL) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len == host.len
-            && ngx_strncmp(h[i].lowcase_key, host.data, host.len) == 0)
+        if (h->key.len == host.len
+            && ngx_strncmp(h->lowcase_key, host.data, host.len) == 0)
         {
             continue;
         }
 
-        rc = ngx_http_s3_abort_signed_header(s, &h[i]);
+        rc = ngx_http_s3_abort_signed_header(s, h);
 
         if (rc != S3_OK) {
             return rc;

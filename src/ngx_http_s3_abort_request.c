@@ -95,6 +95,10 @@ ngx_http_s3_abort_recognise(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
+    /* from here on, also for what the next line may log */
+
+    r->log_handler = ngx_http_s3_abort_log_error;
+
     cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_s3_abort_ctx_t));
     if (cln == NULL) {
         return NGX_ERROR;
@@ -449,26 +453,16 @@ ngx_http_s3_abort_scan_headers(ngx_http_request_t *r,
     ctx->unknown_header = 0;
 
     part = &r->headers_in.headers.part;
-    h = part->elts;
+    i = 0;
 
-    for (i = 0; /* void */; i++) {
+    while ((h = ngx_http_s3_abort_next_header(&part, &i)) != NULL) {
 
-        if (i >= part->nelts) {
-            if (part->next == NULL) {
-                break;
-            }
-
-            part = part->next;
-            h = part->elts;
-            i = 0;
-        }
-
-        if (h[i].key.len < 6 || ngx_strncmp(h[i].lowcase_key, "x-amz-", 6)) {
+        if (h->key.len < 6 || ngx_strncmp(h->lowcase_key, "x-amz-", 6)) {
             continue;
         }
 
-        name.data = h[i].lowcase_key;
-        name.len = h[i].key.len;
+        name.data = h->lowcase_key;
+        name.len = h->key.len;
 
         if (ngx_http_s3_abort_is_listed(name,
                                         ngx_http_s3_abort_dropped_names))
@@ -493,13 +487,13 @@ ngx_http_s3_abort_scan_headers(ngx_http_request_t *r,
             continue;
         }
 
-        if (ctx->carried[n].data || h[i].value.len == 0
-            || !s3_uri_is_text(ngx_http_s3_abort_pure(h[i].value)))
+        if (ctx->carried[n].data || h->value.len == 0
+            || !s3_uri_is_text(ngx_http_s3_abort_pure(h->value)))
         {
             return S3_HEADER_NOT_ALLOWED;
         }
 
-        ctx->carried[n] = h[i].value;
+        ctx->carried[n] = h->value;
     }
 
     return S3_OK;
