@@ -164,13 +164,16 @@ sub all_events($self) {
 	while (my $line = <$fh>) {
 		last unless $line =~ /\n\z/;
 		$self->{read} += length $line;
-		push @{$self->{seen}}, $JSON->decode($line);
+		my $e = $JSON->decode($line);
+
+		# once: the port will be another's
+
+		$self->{ours}{$e->{conn}} = 1 if $e->{event} eq 'connection'
+			&& delete $self->{barriers}{$e->{peer}};
+		push @{$self->{seen}}, $e unless $self->{ours}{$e->{conn}};
 	}
 
-	my %ours = map { $_->{conn} => 1 } grep { $_->{event} eq 'connection'
-		&& $self->{barriers}{$_->{peer}} } @{$self->{seen}};
-
-	return grep { !$ours{$_->{conn}} } @{$self->{seen}};
+	return @{$self->{seen} // []};
 }
 
 sub mark($self) {
@@ -204,7 +207,7 @@ sub settle($self) {
 
 	while (time() < $end) {
 		$self->all_events();
-		return if grep { ($_->{peer} // '') eq $port } @{$self->{seen}};
+		return unless $self->{barriers}{$port};
 		sleep 0.002;
 	}
 
