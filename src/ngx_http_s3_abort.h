@@ -143,6 +143,8 @@ struct ngx_http_s3_abort_file_s {
     ngx_http_s3_abort_stat_t        *stat;        /* NULL without a zone */
 };
 
+extern const char  ngx_http_s3_abort_file_no_memory[];
+
 ngx_int_t ngx_http_s3_abort_file_add(ngx_conf_t *cf,
     ngx_http_s3_abort_file_t *file);
 ngx_int_t ngx_http_s3_abort_file_init_process(ngx_cycle_t *cycle,
@@ -429,6 +431,7 @@ struct ngx_http_s3_abort_ctx_s {
     ngx_chain_t                     *xml;
 
     unsigned                         captured:1;  /* was in our location */
+    unsigned                         let_go:1;    /* and in another one */
     unsigned                         other:1;     /* no abort at all */
     unsigned                         error_page:1;
     unsigned                         has_identity:1;

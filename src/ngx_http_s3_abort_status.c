@@ -253,7 +253,7 @@ ngx_http_s3_abort_log_handler(ngx_http_request_t *r)
     ngx_http_s3_abort_ctx_t        *ctx;
     ngx_http_s3_abort_main_conf_t  *smcf;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    ctx = ngx_http_s3_abort_find_ctx(r);
     smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
 
     if (ctx == NULL || !ctx->captured || r != r->main
