@@ -10,6 +10,8 @@
 #include "ngx_http_s3_abort.h"
 
 
+const char  ngx_http_s3_abort_file_no_memory[] = "does not fit into memory";
+
 #define NGX_HTTP_S3_ABORT_FILE_OK       0
 #define NGX_HTTP_S3_ABORT_FILE_SAME     1
 #define NGX_HTTP_S3_ABORT_FILE_BAD      2
@@ -166,7 +168,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
     size = (size_t) info.st_size;
 
     if (ngx_http_s3_abort_secret_alloc(&secret, size + 1, log) != NGX_OK) {
-        message = "does not fit into memory";
+        message = ngx_http_s3_abort_file_no_memory;
         goto bad;
     }
 
@@ -200,7 +202,11 @@ bad:
 
     (void) ngx_close_file(fd);
 
-    /* said once, not at every look */
+    /* said once, not at every look, unless the next look may find better */
+
+    if (message == ngx_http_s3_abort_file_no_memory) {
+        ngx_memzero(&info, sizeof(struct stat));
+    }
 
     file->info = info;
 
