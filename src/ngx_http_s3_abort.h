@@ -230,9 +230,6 @@ typedef struct {
     ngx_str_t                        name;
     s3_policy_t                      rules;
     ngx_array_t                      variables;   /* of ngx_int_t */
-    pcre2_match_data                *match_data;
-    pcre2_match_context             *match_context;
-    pcre2_jit_stack                 *jit_stack;
 } ngx_http_s3_abort_policy_t;
 
 /* a request that a policy judges */
@@ -309,6 +306,12 @@ typedef struct {
     ngx_http_s3_abort_counters_t    *counters;    /* NULL without a zone */
 
     s3_sigv4_t                       sigv4;
+
+    /* of all regular expressions, which match one after the other */
+
+    pcre2_match_data                *match_data;
+    pcre2_match_context             *match_context;
+    pcre2_jit_stack                 *jit_stack;
 
     /* in a worker */
 
