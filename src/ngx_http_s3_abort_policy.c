@@ -116,7 +116,7 @@ ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     save = *cf;
     cf->handler = ngx_http_s3_abort_policy_line;
-    cf->handler_conf = (char *) &ctx;
+    cf->handler_conf = (char *) &ctx;         /* cppcheck-suppress autoVariables */
 
     rv = ngx_conf_parse(cf, NULL);
 
@@ -223,7 +223,7 @@ ngx_http_s3_abort_judgement(ngx_http_request_t *r,
     req->subjects[S3_SUBJECT_BUCKET] = ctx->bucket;
     req->subjects[S3_SUBJECT_KEY] = ctx->key;
     req->subjects[S3_SUBJECT_UPLOAD_ID] = ctx->asked.upload_id;
-    req->now = (int64_t) tp->sec * 1000 + tp->msec;
+    req->now = (int64_t) tp->sec * 1000 + (int64_t) tp->msec;
     req->variable = ngx_http_s3_abort_value;
     req->data = j;
     req->match_data = smcf->match_data;

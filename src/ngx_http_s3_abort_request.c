@@ -459,7 +459,8 @@ ngx_http_s3_abort_scan_headers(ngx_http_request_t *r,
 
     while ((h = ngx_http_s3_abort_next_header(&part, &i)) != NULL) {
 
-        if (h->key.len < 6 || ngx_strncmp(h->lowcase_key, "x-amz-", 6)) {
+        if (h->key.len < 6 || ngx_strncmp(h->lowcase_key, "x-amz-", 6) != 0)
+        {
             continue;
         }
 

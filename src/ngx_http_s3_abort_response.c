@@ -317,7 +317,7 @@ ngx_http_s3_abort_set_xml(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     r->headers_out.charset.len = 0;
 
     ngx_http_clear_content_length(r);
-    r->headers_out.content_length_n = len;
+    r->headers_out.content_length_n = (off_t) len;
 
     return NGX_OK;
 }

@@ -468,7 +468,7 @@ ngx_http_s3_abort_process_chunked(ngx_http_request_t *r)
         ngx_memmove(ctx->body.data + ctx->body.len, b->pos, size);
 
         ctx->body.len += size;
-        ctx->chunked.size -= size;
+        ctx->chunked.size -= (off_t) size;
         b->pos += size;
 
         if (b->pos == b->last) {
