@@ -93,6 +93,8 @@ static void ngx_http_s3_abort_write_json_path(ngx_http_s3_abort_writer_t *w,
     ngx_str_t *path);
 static void ngx_http_s3_abort_write_requests(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_counters_t *counters, const char *format);
+static ngx_atomic_uint_t ngx_http_s3_abort_decided(
+    ngx_http_s3_abort_counters_t *counters, ngx_uint_t decision);
 static void ngx_http_s3_abort_write(ngx_http_s3_abort_writer_t *w,
     const char *fmt, ...);
 
@@ -561,6 +563,16 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_write_requests(w, smcf->counters,
         "s3_abort_requests_total{decision=\"%s\",code=\"%V\"} %uA\n");
 
+    ngx_http_s3_abort_help("decisions_total", "counter",
+        "Abort requests by decision.");
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NDECISIONS; n++) {
+        ngx_http_s3_abort_write(w,
+            "s3_abort_decisions_total{decision=\"%s\"} %uA\n",
+            ngx_http_s3_abort_decision_names[n],
+            ngx_http_s3_abort_decided(smcf->counters, n));
+    }
+
     ngx_http_s3_abort_help("last_request_timestamp_seconds", "gauge",
         "When the last abort request of a decision was answered.");
 
@@ -816,7 +828,16 @@ ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_write_requests(w, smcf->counters,
         ",\n{\"decision\":\"%s\",\"code\":\"%V\",\"count\":%uA}");
 
-    ngx_http_s3_abort_write(w, "],\n\"last_requests\":{");
+    ngx_http_s3_abort_write(w, "],\n\"decisions\":{");
+    w->comma = 0;
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NDECISIONS; n++) {
+        ngx_http_s3_abort_write(w, ",\"%s\":%uA",
+                                ngx_http_s3_abort_decision_names[n],
+                                ngx_http_s3_abort_decided(smcf->counters, n));
+    }
+
+    ngx_http_s3_abort_write(w, "},\n\"last_requests\":{");
     w->comma = 0;
 
     for (n = 0; n < NGX_HTTP_S3_ABORT_NDECISIONS; n++) {
@@ -972,6 +993,25 @@ ngx_http_s3_abort_write_requests(ngx_http_s3_abort_writer_t *w,
             }
         }
     }
+}
+
+
+/* shown from 0 on, which rates of rare refusals need */
+
+static ngx_atomic_uint_t
+ngx_http_s3_abort_decided(ngx_http_s3_abort_counters_t *counters,
+    ngx_uint_t decision)
+{
+    ngx_uint_t         i;
+    ngx_atomic_uint_t  count;
+
+    count = 0;
+
+    for (i = 0; i < S3_NERRORS; i++) {
+        count += counters->requests[decision][i];
+    }
+
+    return count;
 }
 
 

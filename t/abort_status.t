@@ -203,7 +203,7 @@ sub counted(@but) {
 		my $name = s/^s3_abort_//r =~ s/_total\b//r =~ tr/"//dr;
 		$n ? "$name $n" : () }
 		grep { my $name = $_; !grep { $name =~ /$_/ }
-			qr/latency|(?:age|stamp)_seconds/,
+			qr/latency|(?:age|stamp)_seconds|decisions_/,
 			@but } sort keys %new;
 
 	%last = %new;
@@ -509,6 +509,8 @@ for my $f (@{$json->{files}}) {
 
 $same{$label->('last_request_timestamp_seconds', decision => $_)}
 	= $json->{last_requests}{$_} for keys %{$json->{last_requests}};
+$same{$label->('decisions_total', decision => $_)} = $json->{decisions}{$_}
+	for keys %{$json->{decisions}};
 $same{s3_abort_config_loaded_timestamp_seconds} = $json->{loaded};
 
 $same{s3_abort_policy_match_limits_total} = $json->{policy_match_limits};
@@ -518,6 +520,13 @@ delete $n{$_} for grep { /age_seconds/ } keys %n;
 is_deeply({ map { $_ => 0 + $same{$_} } keys %same },
 	{ map { $_ => 0 + $n{$_} } keys %n }, 'JSON: the same');
 cmp_ok(abs($json->{time} - time), '<', 60, 'JSON: the time');
+
+for my $d (qw/ NONE ALLOWED DENIED UNAUTHENTICATED INVALID /) {
+	is($json->{decisions}{$d}, sum0(map { $_->{count} } grep {
+		$_->{decision} eq $d } @{$json->{requests}}),
+		"JSON: decisions of all codes, $d");
+}
+
 is_deeply({ map { $_->{endpoint} => $_->{credentials} } @{$json->{endpoints}} },
 	{ slow => "$dir/slow.credentials", two => "$dir/first.credentials",
 	map({ $_ => "$dir/storage.credentials" } qw/ storage down /),
@@ -698,8 +707,9 @@ is(counted(qr/file_loads/), '', 'a bad configuration: all counts are kept');
 
 ok(reload(conf => $conf =~ s/s3_abort:1m/s3_abort:2m/r), 'another size');
 %m = metrics();
-is(scalar(grep { /requests_total/ } keys %m), 0,
+is(scalar(grep { /requests_total/ || /decisions/ && $m{$_} } keys %m), 0,
 	'another size: counts begin anew');
+is(scalar(grep { /decisions/ } keys %m), 5, 'another size: from 0');
 %last = %m;
 counts('another size: and go on', "/$k", '204 ', [requests('ALLOWED', 'OK'),
 	forwarded('storage', 'ABORTED', '2xx')]);
