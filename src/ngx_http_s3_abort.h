@@ -140,6 +140,7 @@ struct ngx_http_s3_abort_file_s {
     struct stat                      info;        /* of what was read last */
     ngx_err_t                        err;         /* of the last attempt */
     time_t                           loaded;
+    ngx_uint_t                       bad;         /* what was read is older */
     ngx_http_s3_abort_stat_t        *stat;        /* NULL without a zone */
 };
 
@@ -304,6 +305,7 @@ typedef struct {
 
     ngx_shm_zone_t                  *zone;
     ngx_http_s3_abort_counters_t    *counters;    /* NULL without a zone */
+    time_t                           loaded;      /* the configuration */
 
     s3_sigv4_t                       sigv4;
 
@@ -535,6 +537,7 @@ char *ngx_http_s3_abort_status(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_http_s3_abort_status_init(ngx_conf_t *cf);
 void ngx_http_s3_abort_count_file(ngx_http_s3_abort_file_t *file,
     ngx_uint_t ok);
+void ngx_http_s3_abort_count_stale(ngx_http_s3_abort_file_t *file);
 
 
 /* explain */

@@ -137,6 +137,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
                       &file->path);
 
         file->err = err;
+        file->bad = 1;
         ngx_memzero(&file->info, sizeof(struct stat));
 
         return NGX_HTTP_S3_ABORT_FILE_BAD;
@@ -192,6 +193,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
     file->secret = secret;
     file->info = info;
     file->loaded = ngx_time();
+    file->bad = 0;
     file->generation++;
 
     return NGX_HTTP_S3_ABORT_FILE_OK;
@@ -209,6 +211,7 @@ bad:
     }
 
     file->info = info;
+    file->bad = 1;
 
     if (line) {
         ngx_log_error(level, log, 0, "%s in %V:%ud", message, &file->path,
@@ -355,6 +358,10 @@ ngx_http_s3_abort_file_handler(ngx_event_t *ev)
 
     } else if (rc == NGX_HTTP_S3_ABORT_FILE_BAD) {
         ngx_http_s3_abort_count_file(file, 0);
+    }
+
+    if (file->bad) {
+        ngx_http_s3_abort_count_stale(file);
     }
 
     ngx_add_timer(ev, file->refresh);

@@ -117,6 +117,8 @@ is((run(chrooted('stat -c "%A %U:%G" /etc/nginx/s3_abort')))[1],
 is((run(chrooted("cd $DOC; ls README.md docs/*.md")))[1],
 	join('', map { "$_\n" } 'README.md', sort glob 'docs/*.md'),
 	'documents');
+succeeds('the status page is where the example has it', chrooted("test -f \"\$("
+	. "sed -n 's/^ *alias *\\(.*\\);/\\1/p' $DOC/examples/gateway.conf)\""));
 
 # the manual page
 
