@@ -804,7 +804,8 @@ sub alerts($self) {
 # processor are fine with.
 
 my $OWN = qr!^src/(?:core|event|http|os)/\S+:\ runtime\ error:
-	\ (?:null\ pointer\ passed|(?:load|store).*misaligned)!x;
+	\ (?:null\ pointer\ passed|(?:load|store).*misaligned
+	|pointer\ index\ expression\ .*\ overflowed)!x;
 
 sub sanitizer_reports($self) {
 	return grep { !/$OWN/ && /(?:Address|Leak|Thread|Memory)Sanitizer
