@@ -270,6 +270,57 @@ sub not_handed_on($name) {
 
 ###############################################################################
 #
+# K-01, K-02: an answer that was there before the request is not the answer
+# to it
+
+my $full = "HTTP/1.1 204 No Content\r\n\r\n";
+my $wrong = "HTTP/1.1 404 Not Found\r\nContent-Length: 40\r\n\r\n"
+	. '<Error><Code>NoSuchBucket</Code></Error>';
+
+# nginx hears of the client first, and then of what the storage wrote: the
+# worker is stopped until both are there
+
+for my $where ('kept', 'tls') {
+	my $s = $where eq 'tls' ? $tls : $storage;
+	my $name = $s->{name};
+	my $client = $t->connect();
+	my $bytes = bytes($k, 'X-Endpoint', $where);
+	my $seen = length $t->error_log();
+
+	$client->send(substr $bytes, 0, 1, '');
+	$t->wait_for(sub { substr($t->error_log(), $seen)
+		=~ /http process request line/ });
+
+	$s->answer([{ raw => $full . $wrong, split => length $full,
+		pause => 1 }, 204]);
+	is(ask($where), '204  ABORTED', "K-01 $where: the first");
+	my $first = connection($name);
+
+	kill 'STOP', $t->workers();
+	$t->mark();
+	$client->send($bytes);
+	sleep 1.2;
+	kill 'CONT', $t->workers();
+
+	is(result($client->answer()), '204  ABORTED',
+		"K-01 $where: an answer before the request");
+	isnt(connection($name), $first, "K-01 $where: another connection");
+}
+
+# what TLS has decrypted already is on no socket
+
+my $padded = "HTTP/1.1 204 No Content\r\nX-A: \r\n\r\n";
+substr $padded, -4, 0, 'a' x (4096 - length $padded);
+$tls->answer([{ raw => $padded . $wrong }, 204]);
+
+is(ask('tls'), '204  ABORTED', 'K-02 an answer that fills the buffer');
+my $before = connection('tls');
+is(ask('tls'), '204  ABORTED', 'K-02 what came with it is no answer');
+isnt(connection('tls'), $before, 'K-02 another connection');
+$_->answer(204) for $storage, $tls;
+
+###############################################################################
+#
 # K-03, K-04: retries while all is replaced
 
 sub meanwhile($endpoint, $change) {
