@@ -388,6 +388,18 @@ $t->nothing_sent('K-08 nothing sent');
 is(at(3, $k, tls => { sni => 'gw.test', cert => $alice->{cert},
 	key => $alice->{key} }), '204 ', 'K-08 one that is good');
 
+my $presigned = SigV4::presign(access_key => 'AKIALICE', region =>
+	'kr-standard', secret => 'CANARY/alice+secret', target =>
+	"/media/dir$q", headers => [['Host', 'gw.test']]);
+
+for ("/media/dir$q", '/media/dir?uploadid=A', $presigned->{target}) {
+	$r = $t->abort($_);
+	like("$r->{status} $r->{code}", qr/^400 Invalid(?:Request|Argument)\z/,
+		'K-09 a location with a slash at the end');
+	not_handed_on('K-09');
+	$t->nothing_sent('K-09 nothing sent');
+}
+
 is(at(1, "/cycle/media/k$q"), '500 InternalError', 'K-10 rewritten for ever');
 not_handed_on('K-10 rewritten for ever');
 $t->nothing_sent('K-10 nothing sent');

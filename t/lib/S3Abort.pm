@@ -825,6 +825,7 @@ my $STOCK = qr/^[\d\/]+\ [\d:]+\ \[debug\]\ \d+\#\d+:\ \*\d+\ (?:
 	| http\ args:\ "
 	| http\ (?:run|upstream|finalize)\ request:\ (?:-?\d+,\ )?"
 	| http\ upstream\ ssl\ handshake:\ "
+	| http\ special\ response:\ \d+,\ "
 	| http\ (?:output|copy|postpone)\ filter:?\ (?:-?\d+\ )?"
 	| http\ writer\ (?:handler|done|output\ filter):\ (?:-?\d+,\ )?"
 	)/ix;
