@@ -460,6 +460,16 @@ my %tls = (cert => $alice->{cert}, key => $alice->{key});
 
 is(at(5, $k, tls => { sni => 'gw.test', %tls }), '204 ', 'K-17 a certificate');
 
+for (['SNI of an open server', 'open.test', 'gw.test'],
+	['Host of an open server', 'gw.test', 'open.test'],
+	['SNI of nobody', 'nobody.test', 'gw.test'])
+{
+	my ($name, $sni, $host) = @$_;
+	like(at(5, $k, headers => [Host => $host], tls => { sni => $sni, %tls }),
+		qr/^(?:403 AccessDenied|4\d\d .*)\z/, "K-17 $name");
+	$t->nothing_sent("K-17 $name: nothing sent");
+}
+
 ###############################################################################
 #
 # K-13, K-14, K-15: upstreams that are shared
