@@ -49,8 +49,9 @@ package S3Abort;
 #
 # done() stops everything and asserts, besides what the test did: the wire
 # invariant of every request that a storage saw; no back-end ("decoy") saw an
-# abort; well-formed answers; no unannounced alert in error.log; no sanitizer
-# report; no secret and no signature in logs and answers; a clean exit.
+# abort; well-formed answers; no unannounced alert in error.log; no report of a
+# sanitizer or of Valgrind; no secret and no signature in logs and answers; a
+# clean exit.
 #
 # Environment: TEST_NGINX_BINARY, TEST_NGINX_MODULE (empty: static build),
 # TEST_NGINX_GLOBALS, TEST_NGINX_PRELOAD (LD_PRELOAD of nginx alone),
@@ -809,7 +810,7 @@ my $OWN = qr!^src/(?:core|event|http|os)/\S+:\ runtime\ error:
 
 sub sanitizer_reports($self) {
 	return grep { !/$OWN/ && /(?:Address|Leak|Thread|Memory)Sanitizer
-		|runtime\ error:|UndefinedBehavior/x }
+		|runtime\ error:|UndefinedBehavior|^==\d+==\ \S/x }
 		map { split /\n/, $self->read($_) }
 		glob("$self->{dir}/sanitizer/report*"), 'error.log',
 		'nginx.stderr';
