@@ -123,6 +123,13 @@ sub new($class, %o) {
 	return $self;
 }
 
+# What "make test" installs is no reason to skip a test: that it is absent is a
+# failure.
+
+sub need($what, $there) {
+	die "no $what: tools/install test installs it\n" unless $there;
+}
+
 # Whether nginx was built --with-$feature, "http_v2" say.
 
 sub has($self, $feature) {
@@ -602,6 +609,9 @@ sub signed_abort($self, $target, %o) {
 # options: port, tls => 1, curl => [arguments].
 
 sub h2($self, $method, $target, $headers = [], %o) {
+	state $http2 = (qx/curl --version 2>&1/ // '') =~ /HTTP2/;
+	need('curl with HTTP/2', $http2);
+
 	my $port = $self->port($o{port} // 1);
 	my @args = ('-s', '-i', '-m', 15, '--path-as-is', '--globoff',
 		'-X', $method, '--request-target', $target,
