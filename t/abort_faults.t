@@ -1,6 +1,6 @@
 # Faults and inputs that no other file is about: what attackers hide, what
 # storages answer in their worst hour, what fails when a machine runs out of
-# something.  The X rows are those of t/catalogue.txt.
+# something.  The X rows are those of t/catalogue.md.
 
 ###############################################################################
 
