@@ -17,13 +17,14 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
 UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
+VALGRIND := $(patsubst %,t/abort_%.t,fears operation path sigv4 policy target)
 FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c))
 
 PACKAGE := $(BUILD)/package/built
 PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
 	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
 
-.PHONY: all help run test check unit fuzz asan package bench \
+.PHONY: all help run test check unit fuzz asan valgrind package bench \
 	bench-instructions clean install-run install-test install-package \
 	install-bench
 
@@ -45,6 +46,7 @@ check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
 	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
 		$(PROVE) t/abort_*.t
+	@$(MAKE) --no-print-directory valgrind
 
 unit: $(UNITS)          ## build the unit tests of the pure C
 
@@ -54,6 +56,10 @@ asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
 
 package: install-package  ## build the Debian package
 	@$(MAKE) --no-print-directory $(PACKAGE)
+
+valgrind: $(MODULE)     ## run a part of the tests under Valgrind
+	TEST_NGINX_BINARY=t/valgrind/nginx TEST_NGINX_TIMEOUT=300 \
+		$(PROVE) $(VALGRIND)
 
 bench: install-bench $(MODULE)  ## compare with proxy_pass and others
 	t/bench/run

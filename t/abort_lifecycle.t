@@ -263,7 +263,7 @@ $t->wait_for(sub { !grep { alive($_) } @old }, 'I-01 the old workers end');
 
 # G-17: nothing of the old pair is left, in the master or in new workers
 
-for my $pid ($t->{nginx_pid}, $t->workers()) {
+for my $pid ($t->{nginx_pid}, children($t->{nginx_pid})) {
 	is(join(' ', grep { in_memory($pid, $pair{$_}{secret}) } qw/ OLD NEW /),
 		'NEW', 'G-17 a reload wipes the old secret, process '
 		. ($pid == $t->{nginx_pid} ? 'master' : 'worker'));

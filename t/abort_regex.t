@@ -155,6 +155,31 @@ my @policies = (
 		["${long}a", 'a'], ['b' x 1024, 'd']],
 	} ['', ''], [', no JIT', '(*NO_JIT)']),
 
+	# an error is no "does not match", in a deny least of all
+
+	(map { my ($name, $limit) = @$_;
+	["H-04 $name, deny", "allow; # a\n"
+		. "deny \"key~$limit(*NO_START_OPT)(a|b|c)*x\"; # d",
+		['abcabcabc', 'd']],
+	["H-04 $name, negative lookahead", "allow; # a\n"
+		. "deny \"key~$limit(*NO_START_OPT)(?!(a|b|c)*x).*\"; # d",
+		['abcabcabcx', 'd']],
+	["H-04 $name, allow", "allow \"key~$limit(*NO_START_OPT)(?!(a|b|c)*x)"
+		. '.*"; # a', ['abcabcabc', '']],
+	["H-04 $name, another condition does not hold", "allow; # a\n"
+		. "deny \"key~$limit(*NO_START_OPT)(a|b|c)*x\" bucket=other;"
+		. ' # d', ['abcabcabc', 'a']],
+	["H-04 $name, another condition holds", "allow; # a\ndeny bucket=media "
+		. "\"key~$limit(*NO_START_OPT)(a|b|c)*x\"; # d",
+		['abcabcabc', 'd']],
+	} ['match limit', '(*LIMIT_MATCH=0)'],
+		['match limit, no JIT', '(*NO_JIT)(*LIMIT_MATCH=1)'],
+		['depth limit', '(*NO_JIT)(*LIMIT_DEPTH=1)'],
+		['heap limit', '(*NO_JIT)(*LIMIT_HEAP=0)']),
+	['H-04 without a limit', "allow; # a\n"
+		. 'deny "key~(*NO_START_OPT)(a|b|c)*x"; # d',
+		['abcabcabc', 'a'], ['abcabcabcx', 'd']],
+
 	# many: their time is that of the request
 
 	['two that take too long', join("\n", map { "allow \"key~(a+)+$_\";" }

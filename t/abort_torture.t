@@ -29,7 +29,7 @@ use constant { MEMORY => 1, SYSTEM => 2, CRYPTO => 4, TLS => 8, ALL => 15 };
 
 my $cc = $ENV{CC} // 'cc';
 
-plan(skip_all => 'no C compiler') unless qx/$cc --version 2>&1/ && $? == 0;
+S3Abort::need('C compiler', qx/$cc --version 2>&1/ && $? == 0);
 
 my $t = S3Abort->new(sessions => 1);
 my $dir = $t->dir();
@@ -195,7 +195,7 @@ my @scenarios = (
 	['refused credentials', bytes('/media/alice/k'), 500, 1,
 		'403 InvalidAccessKeyId'],
 	['denied', bytes('/media/bob/k'), 403],
-	['denied by a regular expression', bytes('/media/alice/secret/k'), 403],
+	['denied by a regular expression (H-04)', bytes('/media/alice/secret/k'), 403],
 	['denied by tenant', bytes('/media/carol/k', %carol), 403],
 	['a wrong signature', bytes('/media/alice/k', secret => 'wrong'), 403],
 	['a wrong presigned one', bytes('/media/alice/k', secret => 'wrong',
@@ -287,6 +287,21 @@ for (['FIPS without a module', "openssl_conf = c\n[c]\nalg_section = a\n"
 	is($rc, 1, "H-17 $name: no start");
 	like($out, qr/\[emerg\]/, "H-17 $name: says so");
 }
+
+# E-22: nobody learns from the time that it takes whether there is a key
+
+sub digests(%o) {
+	order(CRYPTO, 1e9);
+	my $code = $t->request(bytes('/media/alice/k', %o))->{code};
+	my ($calls) = counted(1e9);
+	return "$code $calls";
+}
+
+digests(%$_) for my @wrong = ({ secret => 'wrong' }, { access_key => 'X' });
+my ($known, $unknown) = map { digests(%$_) } @wrong;
+like($known, qr/^SignatureDoesNotMatch [1-9]/, 'E-22 a key that is known');
+is($unknown, $known =~ s/\S+/InvalidAccessKeyId/r,
+	'E-22 one that is not costs as many digests');
 
 # a digest that fails while a request is handled never makes a signature
 

@@ -49,8 +49,9 @@ package S3Abort;
 #
 # done() stops everything and asserts, besides what the test did: the wire
 # invariant of every request that a storage saw; no back-end ("decoy") saw an
-# abort; well-formed answers; no unannounced alert in error.log; no sanitizer
-# report; no secret and no signature in logs and answers; a clean exit.
+# abort; well-formed answers; no unannounced alert in error.log; no report of a
+# sanitizer or of Valgrind; no secret and no signature in logs and answers; a
+# clean exit.
 #
 # Environment: TEST_NGINX_BINARY, TEST_NGINX_MODULE (empty: static build),
 # TEST_NGINX_GLOBALS, TEST_NGINX_PRELOAD (LD_PRELOAD of nginx alone),
@@ -120,6 +121,13 @@ sub new($class, %o) {
 	$self->write('html/index.html', "index\n");
 
 	return $self;
+}
+
+# What "make test" installs is no reason to skip a test: that it is absent is a
+# failure.
+
+sub need($what, $there) {
+	die "no $what: tools/install test installs it\n" unless $there;
 }
 
 # Whether nginx was built --with-$feature, "http_v2" say.
@@ -601,6 +609,9 @@ sub signed_abort($self, $target, %o) {
 # options: port, tls => 1, curl => [arguments].
 
 sub h2($self, $method, $target, $headers = [], %o) {
+	state $http2 = (qx/curl --version 2>&1/ // '') =~ /HTTP2/;
+	need('curl with HTTP/2', $http2);
+
 	my $port = $self->port($o{port} // 1);
 	my @args = ('-s', '-i', '-m', 15, '--path-as-is', '--globoff',
 		'-X', $method, '--request-target', $target,
@@ -804,11 +815,12 @@ sub alerts($self) {
 # processor are fine with.
 
 my $OWN = qr!^src/(?:core|event|http|os)/\S+:\ runtime\ error:
-	\ (?:null\ pointer\ passed|(?:load|store).*misaligned)!x;
+	\ (?:null\ pointer\ passed|(?:load|store).*misaligned
+	|pointer\ index\ expression\ .*\ overflowed)!x;
 
 sub sanitizer_reports($self) {
 	return grep { !/$OWN/ && /(?:Address|Leak|Thread|Memory)Sanitizer
-		|runtime\ error:|UndefinedBehavior/x }
+		|runtime\ error:|UndefinedBehavior|^==\d+==\ \S/x }
 		map { split /\n/, $self->read($_) }
 		glob("$self->{dir}/sanitizer/report*"), 'error.log',
 		'nginx.stderr';
@@ -824,6 +836,7 @@ my $STOCK = qr/^[\d\/]+\ [\d:]+\ \[debug\]\ \d+\#\d+:\ \*\d+\ (?:
 	| http\ args:\ "
 	| http\ (?:run|upstream|finalize)\ request:\ (?:-?\d+,\ )?"
 	| http\ upstream\ ssl\ handshake:\ "
+	| http\ special\ response:\ \d+,\ "
 	| http\ (?:output|copy|postpone)\ filter:?\ (?:-?\d+\ )?"
 	| http\ writer\ (?:handler|done|output\ filter):\ (?:-?\d+,\ )?"
 	)/ix;
