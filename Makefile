@@ -45,7 +45,9 @@ check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
 	t/clients/install
 	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
-		$(PROVE) t/abort_*.t
+		PATH=$(BUILD):$$PATH t/coverage $(BUILD)/asan/objs \
+		prove -j$(JOBS) --timer t/abort_*.t
+	t/bench/instructions
 	@$(MAKE) --no-print-directory valgrind
 
 unit: $(UNITS)          ## build the unit tests of the pure C
@@ -94,8 +96,9 @@ $(BUILD)/clang/%.so: $(SOURCES)
 
 $(BUILD)/asan/nginx: $(SOURCES) tools/build-nginx
 	@tools/build-nginx $(BUILD)/asan $(BUILD)/nginx-src \
-		"-O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
-		-fsanitize=address,undefined" "-fsanitize=address,undefined"
+		"-O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 --coverage \
+		-fsanitize=address,undefined" \
+		"--coverage -fsanitize=address,undefined"
 
 
 $(PACKAGE): $(PACKAGE_SOURCES) tools/build-package
