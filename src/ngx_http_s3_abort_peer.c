@@ -172,15 +172,17 @@ static ngx_uint_t
 ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
     ngx_connection_t *c)
 {
+#if (NGX_HTTP_SSL)
     ngx_http_s3_abort_endpoint_t  *ep;
-
-    ep = peer->ctx->endpoint;
+#endif
 
     if (peer->ctx->unanswered) {
         return 0;
     }
 
 #if (NGX_HTTP_SSL)
+
+    ep = peer->ctx->endpoint;
 
     if (ep->upstream.ssl == NULL) {
         return c->ssl == NULL;
