@@ -235,9 +235,12 @@ typedef struct {
 
 /* a request that a policy judges */
 
+typedef struct ngx_http_s3_abort_ctx_s  ngx_http_s3_abort_ctx_t;
+
 typedef struct {
     s3_policy_request_t              pure;
     ngx_http_request_t              *request;
+    ngx_http_s3_abort_ctx_t         *ctx;
     ngx_http_s3_abort_policy_t      *policy;
     ngx_str_t                       *values;      /* of its variables */
 } ngx_http_s3_abort_judgement_t;
@@ -381,7 +384,7 @@ typedef enum {
 extern const s3_str_t
     ngx_http_s3_abort_carried_names[NGX_HTTP_S3_ABORT_NCARRIED];
 
-typedef struct {
+struct ngx_http_s3_abort_ctx_s {
     /* of the location that "parsed" and the rest were made in */
 
     ngx_http_s3_abort_loc_conf_t    *conf;
@@ -402,6 +405,7 @@ typedef struct {
     ngx_http_s3_abort_decision_e     decision;
     ngx_http_s3_abort_decision_e     candidate_decision;
     const s3_rule_t                 *rule;
+    int64_t                          regex_start; /* 0 before the first */
 
     off_t                            received;    /* of a body */
 
@@ -442,7 +446,8 @@ typedef struct {
     unsigned                         forbidden_header:1;
     unsigned                         unknown_header:1;
     unsigned                         informational:4;
-} ngx_http_s3_abort_ctx_t;
+    unsigned                         regex_cpu:1;
+};
 
 
 /*

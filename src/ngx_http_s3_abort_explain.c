@@ -415,6 +415,11 @@ ngx_http_s3_abort_explain_write(ngx_http_s3_abort_json_t *json,
     s3_policy_walk(&walk, &j->policy->rules,
                    j->pure.subjects[S3_SUBJECT_TENANT]);
 
+    /* the verdict was a request, this is another one */
+
+    j->ctx->regex_start = 0;
+    j->ctx->regex_cpu = 0;
+
     n = 0;
 
     for (rule = s3_policy_next(&walk); rule; rule = s3_policy_next(&walk)) {
@@ -434,9 +439,6 @@ ngx_http_s3_abort_explain_rule(ngx_http_s3_abort_json_t *json,
     ngx_uint_t       i;
     s3_match_t       match;
     s3_condition_t  *c;
-
-    req->regex_errors = 0;
-    req->regex_long = 0;
 
     ngx_http_s3_abort_json(json, "{ ");
     ngx_http_s3_abort_json_member(json, "rule", *rule->file);

@@ -32,6 +32,7 @@ static ngx_int_t ngx_http_s3_abort_policy_variable(ngx_conf_t *cf,
 static ngx_int_t ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
     ngx_http_s3_abort_policy_t *policy);
 static s3_str_t ngx_http_s3_abort_value(void *data, uint32_t index);
+static int ngx_http_s3_abort_exhausted(void *data);
 static void ngx_http_s3_abort_policy_cleanup(void *data);
 static void ngx_http_s3_abort_regex_cleanup(void *data);
 
@@ -61,6 +62,10 @@ static const struct {
      / sizeof(ngx_http_s3_abort_conditions[0]) - 1)
 
 #define NGX_HTTP_S3_ABORT_MAX_PATTERN  4096
+
+/* of the regular expressions of a request, in nanoseconds */
+
+#define NGX_HTTP_S3_ABORT_REGEX_TIME   1000000
 
 
 char *
@@ -194,6 +199,7 @@ ngx_http_s3_abort_judgement(ngx_http_request_t *r,
     s3_policy_request_t  *req;
 
     j->request = r;
+    j->ctx = ctx;
     j->policy = policy;
     j->values = NULL;
 
@@ -219,8 +225,8 @@ ngx_http_s3_abort_judgement(ngx_http_request_t *r,
     req->data = j;
     req->match_data = policy->match_data;
     req->match_context = policy->match_context;
+    req->exhausted = ngx_http_s3_abort_exhausted;
     req->regex_errors = 0;
-    req->regex_long = 0;
     req->skip_if = 0;
 
     return NGX_OK;
@@ -605,6 +611,8 @@ ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
+    (void) pcre2_set_match_limit(policy->match_context,
+                                 S3_REGEX_MATCH_LIMIT);
     (void) pcre2_set_depth_limit(policy->match_context,
                                  S3_REGEX_DEPTH_LIMIT);
     (void) pcre2_set_heap_limit(policy->match_context, S3_REGEX_HEAP_LIMIT);
@@ -654,6 +662,53 @@ ngx_http_s3_abort_value(void *data, uint32_t index)
     }
 
     return ngx_http_s3_abort_pure(*value);
+}
+
+
+/*
+ * The time is the worker's own.  To ask for it takes a system call, so the
+ * clock on the wall is looked at first, as long as that shows less.
+ */
+
+static int
+ngx_http_s3_abort_exhausted(void *data)
+{
+    ngx_http_s3_abort_judgement_t *j = data;
+
+    int64_t                   now;
+    clockid_t                 clock;
+    struct timespec           ts;
+    ngx_http_s3_abort_ctx_t  *ctx;
+
+    ctx = j->ctx;
+
+    for ( ;; ) {
+        clock = ctx->regex_cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+
+        if (clock_gettime(clock, &ts) == -1) {
+            return 1;
+        }
+
+        now = (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
+
+        if (ctx->regex_start == 0) {
+            ctx->regex_start = now;
+            return 0;
+        }
+
+        if (now - ctx->regex_start < NGX_HTTP_S3_ABORT_REGEX_TIME) {
+            return 0;
+        }
+
+        if (ctx->regex_cpu) {
+            return 1;
+        }
+
+        /* the worker may have had to wait: that much more of its own time */
+
+        ctx->regex_cpu = 1;
+        ctx->regex_start = 0;
+    }
 }
 
 

@@ -149,6 +149,10 @@ s3_regex_check(s3_str_t pattern)
                 return "recursion";
             }
 
+            if (next[0] == 'X') {
+                return "\\X";
+            }
+
             i++;
             continue;
         }
@@ -542,24 +546,13 @@ s3_policy_regex(const s3_condition_t *c, s3_str_t subject,
     s3_str_t    tenant;
     PCRE2_SIZE  *ovector;
 
-    if (req->regex_errors >= S3_REGEX_ERRORS_MAX) {
+    if (req->exhausted(req->data)) {
+        req->regex_errors++;
         return S3_UNKNOWN;
     }
 
-    (void) pcre2_set_match_limit(req->match_context, S3_REGEX_FIRST_LIMIT);
-
     rc = pcre2_match(c->u.regex.code, subject.data, subject.len, 0, 0,
                      req->match_data, req->match_context);
-
-    if (rc == PCRE2_ERROR_MATCHLIMIT && req->regex_long < S3_REGEX_LONG_MAX) {
-        req->regex_long++;
-
-        (void) pcre2_set_match_limit(req->match_context,
-                                     S3_REGEX_MATCH_LIMIT);
-
-        rc = pcre2_match(c->u.regex.code, subject.data, subject.len, 0, 0,
-                         req->match_data, req->match_context);
-    }
 
     if (rc == PCRE2_ERROR_NOMATCH) {
         return S3_NO;

@@ -136,17 +136,16 @@ size_t s3_policy_index_size(const s3_policy_t *p);
 void s3_policy_index(s3_policy_t *p, void *buf);
 
 
-/* a match that needs more steps than this is "unknown", and after so many
- * of them in one request every regular expression is; no more than so many
- * matches of a request may take more than the first few steps */
+/*
+ * A match that needs more steps than this is "unknown".  A step takes less
+ * than a microsecond, so the limit bounds one match; the caller's clock bounds
+ * all those of a request.
+ */
 
-#define S3_REGEX_MATCH_LIMIT   15000
-#define S3_REGEX_FIRST_LIMIT   3000
-#define S3_REGEX_LONG_MAX      4
+#define S3_REGEX_MATCH_LIMIT   5000
 #define S3_REGEX_DEPTH_LIMIT   15000
 #define S3_REGEX_HEAP_LIMIT    8192           /* kilobytes */
 #define S3_REGEX_JIT_STACK     (1024 * 1024)
-#define S3_REGEX_ERRORS_MAX    3
 
 /* of the match data: the whole match and 30 groups */
 
@@ -159,7 +158,8 @@ void s3_policy_index(s3_policy_t *p, void *buf);
 
 /*
  * What PCRE2 offers and a policy has no use for: NULL, or a message if
- * "pattern" has a recursion, a subroutine call, or a callout.
+ * "pattern" has a recursion, a subroutine call, a callout, or \X, a step of
+ * which may take as long as the key is.
  */
 
 const char *s3_regex_check(s3_str_t pattern);
@@ -175,10 +175,13 @@ typedef struct {
     void                  *data;
 
     pcre2_match_data      *match_data;
-    pcre2_match_context   *match_context;
+    pcre2_match_context   *match_context;     /* with the limits above */
+
+    /* asked before each regular expression: true if those before it took all
+     * the time that they may, which makes this one "unknown" */
+    int                  (*exhausted)(void *data);
 
     unsigned               regex_errors;      /* 0 at first */
-    unsigned               regex_long;        /* 0 at first */
     unsigned               skip_if;           /* "if" is unknown */
 } s3_policy_request_t;
 
