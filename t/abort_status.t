@@ -51,7 +51,7 @@ http {
         host         storage.test;
         region       kr-standard;
         credentials  %%TESTDIR%%/storage.credentials refresh=100ms;
-        read_timeout 400ms;
+        read_timeout 2s;
     }
 
     upstream two {
