@@ -34,6 +34,9 @@ $storage->{keys}{$first->{access_key}} = $first->{keys}{$first->{access_key}};
 my $odd = q{odd"file\\with{braces}.credentials};
 $t->write($odd, $storage->credentials(), 0640);
 
+my $keys = "carol AKICAROL CANARY/carol+secret\n";
+$t->write_keys('tenants.keys', $keys);
+
 my $conf = <<"EOC";
 
 %%LOAD%%
@@ -129,6 +132,11 @@ http {
         location /limited/ {
             s3_abort_base_path /limited;
             limit_req zone=buckets;
+        }
+
+        location /signed/ {
+            s3_abort_base_path /signed;
+            s3_abort_identity sigv4 keys=%%TESTDIR%%/tenants.keys refresh=100ms;
         }
 
         location /deny/ { deny all; }
@@ -492,10 +500,6 @@ ok(index($page->{body}, qq!file="$dir/odd\\"file\\\\with{braces}!) > 0,
 #
 # Files
 
-my @file = ('file', "$dir/storage.credentials");
-my $loads = $label->('file_loads_total', @file);
-my $failures = $label->('file_failures_total', @file);
-
 sub changes_by($metric, $n, $name) {
 	my $was = $last{$metric};
 
@@ -507,32 +511,45 @@ sub changes_by($metric, $n, $name) {
 	%last = %m;
 }
 
-%last = metrics();
-cmp_ok($last{$loads}, '>=', 1, 'files: the first load is counted');
-is($last{$failures}, 0, 'files: no failure');
-cmp_ok($last{$label->('file_age_seconds', @file)}, '<', 100, 'files: age');
+for (['storage.credentials', $storage->credentials(), sub { abort("/$k") }],
+	['tenants.keys', $keys, sub { $t->signed_abort(
+	"/signed/$k?uploadId=A", access_key => 'AKICAROL',
+	secret => 'CANARY/carol+secret') }])
+{
+	my ($name, $good, $ask) = @$_;
+	my ($loads, $failures, $age) = map { $label->($_, 'file', "$dir/$name") }
+		qw/ file_loads_total file_failures_total file_age_seconds /;
 
-$t->write('storage.credentials', "# again\n" . $storage->credentials(), 0640);
-changes_by($loads, $WORKERS, 'files: a change is loaded by each worker');
-is($last{$failures}, 0, 'files: and is no failure');
+	%last = metrics();
+	cmp_ok($last{$loads}, '>=', 1, "$name: the first load is counted");
+	is($last{$failures}, 0, "$name: no failure");
+	cmp_ok($last{$age}, '<', 100, "$name: age");
 
-$t->expect_log(qr/storage\.credentials/);
-$t->write('storage.credentials', "nonsense\n", 0640);
-changes_by($failures, $WORKERS, 'files: a bad one is a failure for each');
+	$t->write($name, "# again\n$good", 0640);
+	changes_by($loads, $WORKERS, "$name: a change is loaded by each worker");
+	is($last{$failures}, 0, "$name: and is no failure");
 
-$t->write('storage.credentials', $storage->credentials(), 0644);
-changes_by($failures, $WORKERS, 'files: so is a mode');
+	$t->expect_log(qr/\Q$name\E/);
+	$t->write($name, "nonsense\n", 0640);
+	changes_by($failures, $WORKERS, "$name: a bad one is a failure for each");
 
-unlink "$dir/storage.credentials";
-changes_by($failures, $WORKERS, 'files: so is one that is gone');
-is(abort("/$k")->{status}, 204, 'files: the old content serves');
+	$t->write($name, $good, 0644);
+	changes_by($failures, $WORKERS, "$name: so is a mode");
 
-my $was = $last{$loads};
-$t->write('storage.credentials', $storage->credentials(), 0640);
-changes_by($loads, $WORKERS, 'files: a good one is loaded again');
+	unlink "$dir/$name";
+	changes_by($failures, $WORKERS, "$name: so is one that is gone");
+	is($ask->()->{status}, 204, "$name: the old content serves");
 
-%m = metrics();
-cmp_ok($m{$label->('file_age_seconds', @file)}, '<', 10, 'files: age');
+	$t->write($name, $good, 0640);
+	changes_by($loads, $WORKERS, "$name: a good one is loaded again");
+	cmp_ok($last{$age}, '<', 10, "$name: age");
+
+	reload();
+	my %m = metrics();
+	cmp_ok($m{$loads}, '>', $last{$loads}, "$name: a reload reads it");
+	is($m{$failures}, $last{$failures}, "$name: a reload is no failure");
+}
+
 counted();
 
 ###############################################################################
