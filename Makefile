@@ -25,8 +25,13 @@ UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
 FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c))
 
-.PHONY: all help run test check unit fuzz asan bench bench-instructions \
-	clean install-run install-test install-bench
+PACKAGE := $(BUILD)/package/built
+PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
+	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
+
+.PHONY: all help run test check unit fuzz asan package bench \
+	bench-instructions clean install-run install-test install-package \
+	install-bench
 
 all: $(MODULE)          ## build the dynamic module for the installed nginx
 
@@ -41,7 +46,7 @@ test: install-test      ## run every test
 	@$(MAKE) --no-print-directory check
 
 check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
-		$(OBJECTS) $(BUILD)/promtool
+		$(OBJECTS) $(BUILD)/promtool $(PACKAGE) $(BUILD)/debian.tar
 	t/clients/install
 	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
@@ -52,6 +57,9 @@ unit: $(UNITS)          ## build the unit tests of the pure C
 fuzz: $(FUZZERS)        ## build the fuzz targets of the pure C
 
 asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
+
+package: install-package  ## build the Debian package
+	@$(MAKE) --no-print-directory $(PACKAGE)
 
 bench: install-bench $(MODULE)  ## compare with proxy_pass and others
 	t/bench/run
@@ -67,6 +75,9 @@ install-run:
 
 install-test:
 	@tools/install test
+
+install-package:
+	@tools/install package
 
 install-bench:
 	@tools/install bench
@@ -90,6 +101,11 @@ $(BUILD)/asan/nginx: $(SOURCES) tools/build-nginx
 		-fsanitize=address,undefined" "-fsanitize=address,undefined"
 
 
+$(PACKAGE): $(PACKAGE_SOURCES) tools/build-package
+	@tools/build-package $(dir $@)
+	@touch $@
+
+
 define unit
 @mkdir -p $(dir $@)
 clang $(PURE_FLAGS) -O1 $(SANITIZE) -It/unit $< $(PURE) -o $@ \
@@ -103,6 +119,12 @@ $(BUILD)/promtool:
 	cd $(BUILD)/promtool.d && apt-get -qq download prometheus \
 		&& dpkg-deb -x prometheus_*.deb . && mv usr/bin/promtool ../
 	@rm -rf $(BUILD)/promtool.d
+
+
+# what the package is installed in, for tests
+
+$(BUILD)/debian.tar:
+	@t/package/debian $@
 
 
 $(BUILD)/unit/%: t/unit/test_%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)

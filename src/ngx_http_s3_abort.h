@@ -140,8 +140,11 @@ struct ngx_http_s3_abort_file_s {
     struct stat                      info;        /* of what was read last */
     ngx_err_t                        err;         /* of the last attempt */
     time_t                           loaded;
+    ngx_uint_t                       bad;         /* what was read is older */
     ngx_http_s3_abort_stat_t        *stat;        /* NULL without a zone */
 };
+
+extern const char  ngx_http_s3_abort_file_no_memory[];
 
 ngx_int_t ngx_http_s3_abort_file_add(ngx_conf_t *cf,
     ngx_http_s3_abort_file_t *file);
@@ -228,9 +231,6 @@ typedef struct {
     ngx_str_t                        name;
     s3_policy_t                      rules;
     ngx_array_t                      variables;   /* of ngx_int_t */
-    pcre2_match_data                *match_data;
-    pcre2_match_context             *match_context;
-    pcre2_jit_stack                 *jit_stack;
 } ngx_http_s3_abort_policy_t;
 
 /* a request that a policy judges */
@@ -305,8 +305,15 @@ typedef struct {
 
     ngx_shm_zone_t                  *zone;
     ngx_http_s3_abort_counters_t    *counters;    /* NULL without a zone */
+    time_t                           loaded;      /* the configuration */
 
     s3_sigv4_t                       sigv4;
+
+    /* of all regular expressions, which match one after the other */
+
+    pcre2_match_data                *match_data;
+    pcre2_match_context             *match_context;
+    pcre2_jit_stack                 *jit_stack;
 
     /* in a worker */
 
@@ -429,6 +436,7 @@ struct ngx_http_s3_abort_ctx_s {
     ngx_chain_t                     *xml;
 
     unsigned                         captured:1;  /* was in our location */
+    unsigned                         let_go:1;    /* and in another one */
     unsigned                         other:1;     /* no abort at all */
     unsigned                         error_page:1;
     unsigned                         has_identity:1;
@@ -529,6 +537,7 @@ char *ngx_http_s3_abort_status(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t ngx_http_s3_abort_status_init(ngx_conf_t *cf);
 void ngx_http_s3_abort_count_file(ngx_http_s3_abort_file_t *file,
     ngx_uint_t ok);
+void ngx_http_s3_abort_count_stale(ngx_http_s3_abort_file_t *file);
 
 
 /* explain */

@@ -82,7 +82,7 @@ static ngx_str_t  ngx_http_s3_abort_ca_bundles[] = {
 
 
 #define ngx_http_s3_abort_ep(name, args, set, field, post)                   \
-    { ngx_string(name), NGX_HTTP_S3_ABORT_ENDPOINT_CONF|args, set,           \
+    { ngx_string(name), NGX_HTTP_S3_ABORT_ENDPOINT_CONF|(args), set,          \
       NGX_HTTP_SRV_CONF_OFFSET,                                              \
       offsetof(ngx_http_s3_abort_endpoint_t, field), post }
 
@@ -930,7 +930,7 @@ ngx_http_s3_abort_trusted_certificate(ngx_conf_t *cf,
 
     return ngx_ssl_trusted_certificate(cf, ep->upstream.ssl,
                                        &ep->ssl_trusted_certificate,
-                                       ep->ssl_verify_depth);
+                                       (ngx_int_t) ep->ssl_verify_depth);
 }
 
 #endif

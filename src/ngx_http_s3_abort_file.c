@@ -10,6 +10,8 @@
 #include "ngx_http_s3_abort.h"
 
 
+const char  ngx_http_s3_abort_file_no_memory[] = "does not fit into memory";
+
 #define NGX_HTTP_S3_ABORT_FILE_OK       0
 #define NGX_HTTP_S3_ABORT_FILE_SAME     1
 #define NGX_HTTP_S3_ABORT_FILE_BAD      2
@@ -135,6 +137,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
                       &file->path);
 
         file->err = err;
+        file->bad = 1;
         ngx_memzero(&file->info, sizeof(struct stat));
 
         return NGX_HTTP_S3_ABORT_FILE_BAD;
@@ -166,7 +169,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
     size = (size_t) info.st_size;
 
     if (ngx_http_s3_abort_secret_alloc(&secret, size + 1, log) != NGX_OK) {
-        message = "does not fit into memory";
+        message = ngx_http_s3_abort_file_no_memory;
         goto bad;
     }
 
@@ -190,6 +193,7 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
     file->secret = secret;
     file->info = info;
     file->loaded = ngx_time();
+    file->bad = 0;
     file->generation++;
 
     return NGX_HTTP_S3_ABORT_FILE_OK;
@@ -200,9 +204,14 @@ bad:
 
     (void) ngx_close_file(fd);
 
-    /* said once, not at every look */
+    /* said once, not at every look, unless the next look may find better */
+
+    if (message == ngx_http_s3_abort_file_no_memory) {
+        ngx_memzero(&info, sizeof(struct stat));
+    }
 
     file->info = info;
+    file->bad = 1;
 
     if (line) {
         ngx_log_error(level, log, 0, "%s in %V:%ud", message, &file->path,
@@ -349,6 +358,10 @@ ngx_http_s3_abort_file_handler(ngx_event_t *ev)
 
     } else if (rc == NGX_HTTP_S3_ABORT_FILE_BAD) {
         ngx_http_s3_abort_count_file(file, 0);
+    }
+
+    if (file->bad) {
+        ngx_http_s3_abort_count_stale(file);
     }
 
     ngx_add_timer(ev, file->refresh);

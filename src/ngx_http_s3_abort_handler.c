@@ -12,6 +12,8 @@ static ngx_int_t ngx_http_s3_abort_server_rewrite_handler(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_capture_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_capture_subrequest(ngx_http_request_t *r);
+static ngx_int_t ngx_http_s3_abort_refuse_redirect(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_abort_precontent_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_content_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_not_implemented_handler(
@@ -110,35 +112,50 @@ ngx_http_s3_abort_server_rewrite_handler(ngx_http_request_t *r)
  * In the REWRITE phase, before any other handler of nginx, and again in the
  * PREACCESS phase, when rewrites are done.  An abort-like request that was in
  * a location of ours never gets out of our hands, whatever redirects it; only
- * "s3_abort_pass off" lets it go.
+ * "s3_abort_pass off" lets it go.  One that was let go, or failed before its
+ * location was known, does not come back by an error page.
  */
 
 static ngx_int_t
 ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
 {
     ngx_int_t                      rc;
+    ngx_uint_t                     early;
     ngx_http_s3_abort_ctx_t       *ctx;
+    ngx_http_s3_abort_srv_conf_t  *sscf;
     ngx_http_s3_abort_loc_conf_t  *slcf;
 
     if (r != r->main) {
         return ngx_http_s3_abort_capture_subrequest(r);
     }
 
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_s3_abort_module);
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_s3_abort_module);
 
-    if (slcf->pass == NGX_HTTP_S3_ABORT_ON) {
+    if (!sscf->used) {
+        return NGX_DECLINED;
+    }
+
+    ctx = ngx_http_s3_abort_find_ctx(r);
+    early = (ctx == NULL && r->internal);
+
+    if (ctx == NULL) {
         rc = ngx_http_s3_abort_recognise(r);
 
         if (rc == NGX_ERROR) {
             r->error_page = 1;
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
+
+        if (rc == NGX_DECLINED) {
+            return NGX_DECLINED;
+        }
+
+        ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
     }
 
-    ctx = ngx_http_s3_abort_find_ctx(r);
-
-    if (ctx == NULL) {
-        return NGX_DECLINED;
+    if (early) {
+        return ngx_http_s3_abort_refuse_redirect(r, ctx);
     }
 
     if (r->post_action && ctx->captured) {
@@ -151,6 +168,10 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
     if (slcf->pass == NGX_HTTP_S3_ABORT_ON
         && ngx_http_s3_abort_parse(r, ctx) != S3_DECLINED)
     {
+        if (ctx->let_go && r->internal && (r->err_status || r->error_page)) {
+            return ngx_http_s3_abort_refuse_redirect(r, ctx);
+        }
+
         ctx->captured = 1;
 
         r->error_page = 1;
@@ -158,10 +179,10 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     }
 
-    if (ctx->captured && slcf->pass == NGX_HTTP_S3_ABORT_NONE) {
+    if (ctx->captured && slcf->pass != NGX_HTTP_S3_ABORT_OFF) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "s3 abort left its location for one without "
-                      "\"s3_abort_pass\", refused");
+                      "s3 abort left its location for one that does not take "
+                      "it, refused");
 
         ctx->error = S3_ACCESS_DENIED;
 
@@ -169,6 +190,7 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
     }
 
     ctx->captured = 0;
+    ctx->let_go = 1;
 
     if (ctx->error_page) {
         ctx->error_page = 0;
@@ -176,6 +198,23 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
     }
 
     return NGX_DECLINED;
+}
+
+
+/* the error stays what it was, where that is known */
+
+static ngx_int_t
+ngx_http_s3_abort_refuse_redirect(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx)
+{
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "s3 abort came by an error page or a redirect, refused");
+
+    ctx->captured = 1;
+    r->error_page = 1;
+
+    return r->err_status >= NGX_HTTP_BAD_REQUEST ? (ngx_int_t) r->err_status
+                                                 : NGX_HTTP_FORBIDDEN;
 }
 
 
@@ -296,6 +335,16 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
     ngx_http_s3_abort_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+
+    if (r->request_body == NULL) {
+
+        /* another module discards it */
+
+        ngx_http_s3_abort_refuse_body(r, ctx);
+        ngx_http_finalize_request(r, ngx_http_s3_abort_answer(r));
+
+        return;
+    }
 
     for ( ;; ) {
 

@@ -32,6 +32,7 @@ static s3_error_t ngx_http_s3_abort_signed_headers(ngx_http_request_t *r,
     ngx_http_s3_abort_signed_t *s);
 static s3_error_t ngx_http_s3_abort_signed_header(
     ngx_http_s3_abort_signed_t *s, ngx_table_elt_t *h);
+static s3_str_t ngx_http_s3_abort_host(ngx_http_request_t *r);
 static s3_error_t ngx_http_s3_abort_verify(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity,
     ngx_http_s3_abort_signed_t *s, ngx_str_t *region);
@@ -260,6 +261,14 @@ ngx_http_s3_abort_signed_headers(ngx_http_request_t *r,
     static const s3_str_t   host = s3_string("host");
     static const s3_str_t   empty = s3_string(S3_SHA256_OF_EMPTY);
 
+    /* the absolute form names the host, and Host is what was signed */
+
+    if (!s3_request_host_is(ngx_http_s3_abort_host(r),
+                            ngx_http_s3_abort_pure(r->headers_in.server)))
+    {
+        return S3_INVALID_HOST;
+    }
+
     s->time = s->auth.time;
     s->payload_hash = s->auth.presigned ? s->auth.payload_hash : empty;
 
@@ -271,11 +280,8 @@ ngx_http_s3_abort_signed_headers(ngx_http_request_t *r,
         header->name = name;
         header->value.data = NULL;
 
-        /* HTTP/2 and HTTP/3 have it from ":authority" */
-
-        if (s3_str_eq(name, host) && r->headers_in.host) {
-            header->value =
-                        ngx_http_s3_abort_pure(r->headers_in.host->value);
+        if (s3_str_eq(name, host)) {
+            header->value = ngx_http_s3_abort_host(r);
         }
     }
 
@@ -308,6 +314,29 @@ ngx_http_s3_abort_signed_headers(ngx_http_request_t *r,
     }
 
     return S3_OK;
+}
+
+
+/*
+ * As it was sent.  HTTP/2 and HTTP/3 have it from ":authority"; nginx makes a
+ * header of that for the former alone.
+ */
+
+static s3_str_t
+ngx_http_s3_abort_host(ngx_http_request_t *r)
+{
+    s3_str_t  host = { 0, NULL };
+
+    if (r->headers_in.host) {
+        return ngx_http_s3_abort_pure(r->headers_in.host->value);
+    }
+
+    if (r->http_version >= NGX_HTTP_VERSION_20 && r->host_start) {
+        host.data = r->host_start;
+        host.len = r->host_end - r->host_start;
+    }
+
+    return host;
 }
 
 

@@ -340,7 +340,7 @@ ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
         != NGX_OK)
     {
         *line = 0;
-        return "does not fit into memory";
+        return ngx_http_s3_abort_file_no_memory;
     }
 
     keys.keys = (ngx_http_s3_abort_key_t *) keys.index.start;

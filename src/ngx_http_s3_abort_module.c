@@ -213,7 +213,9 @@ ngx_http_s3_abort_init_process(ngx_cycle_t *cycle)
     smcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_s3_abort_module);
 
-    if (smcf == NULL || !smcf->used) {
+    /* cache managers handle no requests */
+
+    if (smcf == NULL || !smcf->used || ngx_process == NGX_PROCESS_HELPER) {
         return NGX_OK;
     }
 

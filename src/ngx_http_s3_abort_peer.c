@@ -137,7 +137,7 @@ ngx_http_s3_abort_free_peer(ngx_peer_connection_t *pc, void *data,
 
     /* a storage that asks for less load is not a failed one */
 
-    if ((state & NGX_PEER_FAILED)
+    if ((state & NGX_PEER_FAILED) && pc->connection && peer->ctx->answered
         && (peer->ctx->status.code == NGX_HTTP_TOO_MANY_REQUESTS
             || peer->ctx->status.code == NGX_HTTP_SERVICE_UNAVAILABLE))
     {
@@ -176,7 +176,7 @@ ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
     ngx_http_s3_abort_endpoint_t  *ep;
 #endif
 
-    if (peer->ctx->unanswered) {
+    if (peer->ctx->unanswered || peer->request->upstream->request_sent) {
         return 0;
     }
 

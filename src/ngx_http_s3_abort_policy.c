@@ -30,7 +30,7 @@ static const char *ngx_http_s3_abort_if(ngx_conf_t *cf,
 static ngx_int_t ngx_http_s3_abort_policy_variable(ngx_conf_t *cf,
     ngx_http_s3_abort_policy_t *policy, s3_str_t name, uint32_t *index);
 static ngx_int_t ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
-    ngx_http_s3_abort_policy_t *policy);
+    ngx_http_s3_abort_main_conf_t *smcf);
 static s3_str_t ngx_http_s3_abort_value(void *data, uint32_t index);
 static int ngx_http_s3_abort_exhausted(void *data);
 static void ngx_http_s3_abort_policy_cleanup(void *data);
@@ -106,7 +106,7 @@ ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         != NGX_OK
         || ngx_array_init(&ctx.rules, cf->pool, 16, sizeof(s3_rule_t))
            != NGX_OK
-        || ngx_http_s3_abort_policy_matching(cf, policy) != NGX_OK)
+        || ngx_http_s3_abort_policy_matching(cf, smcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -116,7 +116,7 @@ ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     save = *cf;
     cf->handler = ngx_http_s3_abort_policy_line;
-    cf->handler_conf = (char *) &ctx;
+    cf->handler_conf = (char *) &ctx;         /* cppcheck-suppress autoVariables */
 
     rv = ngx_conf_parse(cf, NULL);
 
@@ -195,8 +195,11 @@ ngx_http_s3_abort_judgement(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_policy_t *policy,
     ngx_http_s3_abort_judgement_t *j)
 {
-    ngx_time_t           *tp;
-    s3_policy_request_t  *req;
+    ngx_time_t                     *tp;
+    s3_policy_request_t            *req;
+    ngx_http_s3_abort_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
 
     j->request = r;
     j->ctx = ctx;
@@ -220,11 +223,11 @@ ngx_http_s3_abort_judgement(ngx_http_request_t *r,
     req->subjects[S3_SUBJECT_BUCKET] = ctx->bucket;
     req->subjects[S3_SUBJECT_KEY] = ctx->key;
     req->subjects[S3_SUBJECT_UPLOAD_ID] = ctx->asked.upload_id;
-    req->now = (int64_t) tp->sec * 1000 + tp->msec;
+    req->now = (int64_t) tp->sec * 1000 + (int64_t) tp->msec;
     req->variable = ngx_http_s3_abort_value;
     req->data = j;
-    req->match_data = policy->match_data;
-    req->match_context = policy->match_context;
+    req->match_data = smcf->match_data;
+    req->match_context = smcf->match_context;
     req->exhausted = ngx_http_s3_abort_exhausted;
     req->regex_errors = 0;
     req->skip_if = 0;
@@ -592,9 +595,13 @@ ngx_http_s3_abort_policy_variable(ngx_conf_t *cf,
 
 static ngx_int_t
 ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
-    ngx_http_s3_abort_policy_t *policy)
+    ngx_http_s3_abort_main_conf_t *smcf)
 {
     ngx_pool_cleanup_t  *cln;
+
+    if (smcf->match_data) {
+        return NGX_OK;
+    }
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
     if (cln == NULL) {
@@ -602,29 +609,26 @@ ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
     }
 
     cln->handler = ngx_http_s3_abort_policy_cleanup;
-    cln->data = policy;
+    cln->data = smcf;
 
-    policy->match_data = pcre2_match_data_create(S3_REGEX_GROUPS_MAX, NULL);
-    policy->match_context = pcre2_match_context_create(NULL);
+    smcf->match_data = pcre2_match_data_create(S3_REGEX_GROUPS_MAX, NULL);
+    smcf->match_context = pcre2_match_context_create(NULL);
 
-    if (policy->match_data == NULL || policy->match_context == NULL) {
+    if (smcf->match_data == NULL || smcf->match_context == NULL) {
         return NGX_ERROR;
     }
 
-    (void) pcre2_set_match_limit(policy->match_context,
-                                 S3_REGEX_MATCH_LIMIT);
-    (void) pcre2_set_depth_limit(policy->match_context,
-                                 S3_REGEX_DEPTH_LIMIT);
-    (void) pcre2_set_heap_limit(policy->match_context, S3_REGEX_HEAP_LIMIT);
+    (void) pcre2_set_match_limit(smcf->match_context, S3_REGEX_MATCH_LIMIT);
+    (void) pcre2_set_depth_limit(smcf->match_context, S3_REGEX_DEPTH_LIMIT);
+    (void) pcre2_set_heap_limit(smcf->match_context, S3_REGEX_HEAP_LIMIT);
 
     /* NULL where there is no JIT */
 
-    policy->jit_stack = pcre2_jit_stack_create(32 * 1024, S3_REGEX_JIT_STACK,
-                                               NULL);
+    smcf->jit_stack = pcre2_jit_stack_create(32 * 1024, S3_REGEX_JIT_STACK,
+                                             NULL);
 
-    if (policy->jit_stack) {
-        pcre2_jit_stack_assign(policy->match_context, NULL,
-                               policy->jit_stack);
+    if (smcf->jit_stack) {
+        pcre2_jit_stack_assign(smcf->match_context, NULL, smcf->jit_stack);
     }
 
     return NGX_OK;
@@ -715,11 +719,11 @@ ngx_http_s3_abort_exhausted(void *data)
 static void
 ngx_http_s3_abort_policy_cleanup(void *data)
 {
-    ngx_http_s3_abort_policy_t  *policy = data;
+    ngx_http_s3_abort_main_conf_t  *smcf = data;
 
-    pcre2_match_data_free(policy->match_data);
-    pcre2_match_context_free(policy->match_context);
-    pcre2_jit_stack_free(policy->jit_stack);
+    pcre2_match_data_free(smcf->match_data);
+    pcre2_match_context_free(smcf->match_context);
+    pcre2_jit_stack_free(smcf->jit_stack);
 }
 
 

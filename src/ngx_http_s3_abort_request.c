@@ -34,6 +34,7 @@ ngx_http_s3_abort_carried_names[NGX_HTTP_S3_ABORT_NCARRIED] = {
 /* part of how a client signs, or says nothing about the operation */
 
 static const s3_str_t  ngx_http_s3_abort_dropped_names[] = {
+    s3_string("x-amz-api-version"),
     s3_string("x-amz-content-sha256"),
     s3_string("x-amz-date"),
     s3_string("x-amz-security-token"),
@@ -133,6 +134,7 @@ ngx_http_s3_abort_parse(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
     ctx->conf = slcf;
     ctx->has_identity = 0;
     ctx->tenant.len = 0;
+    ctx->access_key.len = 0;
     ctx->endpoint = NULL;
     ctx->decision = NGX_HTTP_S3_ABORT_UNDECIDED;
     ctx->candidate_decision = NGX_HTTP_S3_ABORT_UNDECIDED;
@@ -457,7 +459,8 @@ ngx_http_s3_abort_scan_headers(ngx_http_request_t *r,
 
     while ((h = ngx_http_s3_abort_next_header(&part, &i)) != NULL) {
 
-        if (h->key.len < 6 || ngx_strncmp(h->lowcase_key, "x-amz-", 6)) {
+        if (h->key.len < 6 || ngx_strncmp(h->lowcase_key, "x-amz-", 6) != 0)
+        {
             continue;
         }
 

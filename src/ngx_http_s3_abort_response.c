@@ -12,6 +12,7 @@
 static ngx_int_t ngx_http_s3_abort_header_filter(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_s3_abort_is_captured(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
+static ngx_uint_t ngx_http_s3_abort_is_auto_redirect(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_s3_abort_set_xml(ngx_http_request_t *r,
@@ -130,7 +131,7 @@ ngx_http_s3_abort_header_filter(ngx_http_request_t *r)
     ngx_str_t                 id;
     ngx_http_s3_abort_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    ctx = ngx_http_s3_abort_find_ctx(r);
 
     if (ctx == NULL || r != r->main
         || !ngx_http_s3_abort_is_captured(r, ctx))
@@ -162,6 +163,16 @@ ngx_http_s3_abort_header_filter(ngx_http_request_t *r)
         ctx->error = error;
 
         r->headers_out.status = s3_error_status(error);
+
+    } else if (ngx_http_s3_abort_is_auto_redirect(r)) {
+
+        /* it would repeat the query; such a path has no key */
+
+        error = ctx->parsed != S3_OK ? ctx->parsed : S3_INVALID_REQUEST;
+        ctx->error = error;
+
+        r->headers_out.status = s3_error_status(error);
+        ngx_http_clear_location(r);
 
     } else {
         return ngx_http_next_header_filter(r);
@@ -214,6 +225,21 @@ ngx_http_s3_abort_is_captured(ngx_http_request_t *r,
     }
 
     return ctx->captured;
+}
+
+
+/* nginx adds a slash to a path, in the phase that looks for the location */
+
+static ngx_uint_t
+ngx_http_s3_abort_is_auto_redirect(ngx_http_request_t *r)
+{
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    return r->headers_out.status == NGX_HTTP_MOVED_PERMANENTLY
+           && r->phase_handler + 1
+              == (ngx_int_t) cmcf->phase_engine.location_rewrite_index;
 }
 
 
@@ -291,7 +317,7 @@ ngx_http_s3_abort_set_xml(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     r->headers_out.charset.len = 0;
 
     ngx_http_clear_content_length(r);
-    r->headers_out.content_length_n = len;
+    r->headers_out.content_length_n = (off_t) len;
 
     return NGX_OK;
 }

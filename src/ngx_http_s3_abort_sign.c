@@ -300,6 +300,8 @@ ngx_http_s3_abort_request_buf(ngx_http_request_t *r,
     ngx_buf_t                   *b;
     ngx_http_s3_abort_secret_t  *key;
 
+    ctx->request = NULL;
+
     ngx_http_s3_abort_secret_free(&ctx->secret);
 
     /* the key's page has room for all but extraordinary ones */

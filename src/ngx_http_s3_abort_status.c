@@ -28,11 +28,18 @@ struct ngx_http_s3_abort_stat_s {
     ngx_atomic_t                 retries;
     ngx_atomic_t                 unauthorized;
 
+    /* when it was last so, or 0 */
+
+    ngx_atomic_t                 last_outcomes[NGX_HTTP_S3_ABORT_NOUTCOMES];
+    ngx_atomic_t                 last_unauthorized;
+
     /* a file's */
 
     ngx_atomic_t                 loads;
     ngx_atomic_t                 failures;
     ngx_atomic_t                 loaded;
+    ngx_atomic_t                 modified;
+    ngx_atomic_t                 stale;           /* until then, or 0 */
 
     size_t                       len;
     u_char                       name[1];
@@ -40,9 +47,10 @@ struct ngx_http_s3_abort_stat_s {
 
 
 struct ngx_http_s3_abort_counters_s {
-    size_t                       size;            /* of this structure */
+    size_t                       size;            /* of these structures */
     ngx_atomic_t                 requests[NGX_HTTP_S3_ABORT_NDECISIONS]
                                          [S3_NERRORS];
+    ngx_atomic_t                 last_requests[NGX_HTTP_S3_ABORT_NDECISIONS];
     ngx_atomic_t                 match_limits;
     ngx_atomic_t                 candidates;
     ngx_http_s3_abort_stat_t    *stats;
@@ -76,12 +84,17 @@ static ngx_uint_t ngx_http_s3_abort_is_shown(ngx_http_s3_abort_file_t **file,
     ngx_uint_t n);
 static void ngx_http_s3_abort_write_file(ngx_http_s3_abort_writer_t *w,
     const char *name, ngx_http_s3_abort_file_t *file);
+static ngx_uint_t ngx_http_s3_abort_is_stale(ngx_http_s3_abort_file_t *file);
 static void ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_main_conf_t *smcf);
 static void ngx_http_s3_abort_write_json_endpoint(
     ngx_http_s3_abort_writer_t *w, ngx_http_s3_abort_endpoint_t *ep);
+static void ngx_http_s3_abort_write_json_path(ngx_http_s3_abort_writer_t *w,
+    ngx_str_t *path);
 static void ngx_http_s3_abort_write_requests(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_counters_t *counters, const char *format);
+static ngx_atomic_uint_t ngx_http_s3_abort_decided(
+    ngx_http_s3_abort_counters_t *counters, ngx_uint_t decision);
 static void ngx_http_s3_abort_write(ngx_http_s3_abort_writer_t *w,
     const char *fmt, ...);
 
@@ -215,6 +228,8 @@ ngx_http_s3_abort_status_init(ngx_conf_t *cf)
         return NGX_OK;
     }
 
+    smcf->loaded = ngx_time();
+
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
@@ -238,9 +253,25 @@ ngx_http_s3_abort_count_file(ngx_http_s3_abort_file_t *file, ngx_uint_t ok)
     if (ok) {
         ngx_http_s3_abort_add(file->stat->loads);
         file->stat->loaded = file->loaded;
+        file->stat->modified = file->info.st_mtime;
+        file->stat->stale = 0;
 
     } else {
         ngx_http_s3_abort_add(file->stat->failures);
+    }
+}
+
+
+/*
+ * At each look at a file that went bad: what is said once expires, so that
+ * neither a worker that dies nor one that looks later has to take it back.
+ */
+
+void
+ngx_http_s3_abort_count_stale(ngx_http_s3_abort_file_t *file)
+{
+    if (file->stat) {
+        file->stat->stale = ngx_time() + 2 * file->refresh / 1000 + 2;
     }
 }
 
@@ -253,7 +284,7 @@ ngx_http_s3_abort_log_handler(ngx_http_request_t *r)
     ngx_http_s3_abort_ctx_t        *ctx;
     ngx_http_s3_abort_main_conf_t  *smcf;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    ctx = ngx_http_s3_abort_find_ctx(r);
     smcf = ngx_http_get_module_main_conf(r, ngx_http_s3_abort_module);
 
     if (ctx == NULL || !ctx->captured || r != r->main
@@ -264,6 +295,7 @@ ngx_http_s3_abort_log_handler(ngx_http_request_t *r)
 
     ngx_http_s3_abort_add(
                         smcf->counters->requests[ctx->decision][ctx->error]);
+    smcf->counters->last_requests[ctx->decision] = ngx_time();
 
     if (ctx->match_limit) {
         ngx_http_s3_abort_add(smcf->counters->match_limits);
@@ -277,9 +309,11 @@ ngx_http_s3_abort_log_handler(ngx_http_request_t *r)
 
     if (ctx->forwarded && ctx->endpoint->stat) {
         ngx_http_s3_abort_add(ctx->endpoint->stat->outcomes[ctx->outcome]);
+        ctx->endpoint->stat->last_outcomes[ctx->outcome] = ngx_time();
 
         if (ctx->unauthorized) {
             ngx_http_s3_abort_add(ctx->endpoint->stat->unauthorized);
+            ctx->endpoint->stat->last_unauthorized = ngx_time();
         }
 
         ngx_http_s3_abort_count_attempts(r, ctx->endpoint->stat);
@@ -342,6 +376,7 @@ ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_s3_abort_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {
+    size_t                           size;
     ngx_uint_t                       i;
     ngx_slab_pool_t                 *shpool;
     ngx_http_s3_abort_file_t       **file;
@@ -354,13 +389,18 @@ ngx_http_s3_abort_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 
     counters = shpool->data;
 
-    if (counters == NULL || counters->size != sizeof(*counters)) {
+    /* those of another version of the module are another's */
+
+    size = sizeof(ngx_http_s3_abort_counters_t)
+           + sizeof(ngx_http_s3_abort_stat_t);
+
+    if (counters == NULL || counters->size != size) {
         counters = ngx_slab_calloc(shpool, sizeof(*counters));
         if (counters == NULL) {
             return NGX_ERROR;
         }
 
-        counters->size = sizeof(*counters);
+        counters->size = size;
         shpool->data = counters;
     }
 
@@ -489,13 +529,14 @@ ngx_http_s3_abort_status_size(ngx_http_s3_abort_main_conf_t *smcf)
     ep = smcf->endpoints.elts;
 
     for (i = 0; i < smcf->endpoints.nelts; i++) {
-        size += 40 * (256 + ep[i]->name.len);
+        size += 40 * (256 + ep[i]->name.len)
+                + 6 * ep[i]->credentials->file.path.len;
     }
 
     file = smcf->files.elts;
 
     for (i = 0; i < smcf->files.nelts; i++) {
-        size += 4 * (256 + 6 * file[i]->path.len);
+        size += 6 * (256 + 6 * file[i]->path.len);
     }
 
     return size;
@@ -522,6 +563,28 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_write_requests(w, smcf->counters,
         "s3_abort_requests_total{decision=\"%s\",code=\"%V\"} %uA\n");
 
+    ngx_http_s3_abort_help("decisions_total", "counter",
+        "Abort requests by decision.");
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NDECISIONS; n++) {
+        ngx_http_s3_abort_write(w,
+            "s3_abort_decisions_total{decision=\"%s\"} %uA\n",
+            ngx_http_s3_abort_decision_names[n],
+            ngx_http_s3_abort_decided(smcf->counters, n));
+    }
+
+    ngx_http_s3_abort_help("last_request_timestamp_seconds", "gauge",
+        "When the last abort request of a decision was answered.");
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NDECISIONS; n++) {
+        if (smcf->counters->last_requests[n]) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_last_request_timestamp_seconds{decision=\"%s\"} "
+                "%uA\n", ngx_http_s3_abort_decision_names[n],
+                smcf->counters->last_requests[n]);
+        }
+    }
+
     ngx_http_s3_abort_help("outcomes_total", "counter",
         "Forwarded aborts by what became of them.");
 
@@ -531,6 +594,21 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
                 "s3_abort_outcomes_total{endpoint=\"%V\",outcome=\"%s\"} "
                 "%uA\n", &ep[i]->name, ngx_http_s3_abort_outcome_names[n],
                 ep[i]->stat->outcomes[n]);
+        }
+    }
+
+    ngx_http_s3_abort_help("last_outcome_timestamp_seconds", "gauge",
+        "When something last became of a forwarded abort.");
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        for (n = 1; ep[i]->stat && n < NGX_HTTP_S3_ABORT_NOUTCOMES; n++) {
+            if (ep[i]->stat->last_outcomes[n]) {
+                ngx_http_s3_abort_write(w,
+                    "s3_abort_last_outcome_timestamp_seconds{"
+                    "endpoint=\"%V\",outcome=\"%s\"} %uA\n",
+                    &ep[i]->name, ngx_http_s3_abort_outcome_names[n],
+                    ep[i]->stat->last_outcomes[n]);
+            }
         }
     }
 
@@ -565,6 +643,18 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
             ngx_http_s3_abort_write(w,
                 "s3_abort_storage_unauthorized_total{endpoint=\"%V\"} %uA\n",
                 &ep[i]->name, ep[i]->stat->unauthorized);
+        }
+    }
+
+    ngx_http_s3_abort_help("last_unauthorized_timestamp_seconds", "gauge",
+        "When the storage last refused the gateway's credentials.");
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        if (ep[i]->stat && ep[i]->stat->last_unauthorized) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_last_unauthorized_timestamp_seconds"
+                "{endpoint=\"%V\"} %uA\n",
+                &ep[i]->name, ep[i]->stat->last_unauthorized);
         }
     }
 
@@ -607,6 +697,34 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
                                        - (time_t) file[i]->stat->loaded);
         }
     }
+
+    ngx_http_s3_abort_help("file_modified_timestamp_seconds", "gauge",
+        "When the file of secrets that is in use was modified.");
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+        if (ngx_http_s3_abort_is_shown(file, i)) {
+            ngx_http_s3_abort_write_file(w, "modified_timestamp_seconds",
+                                         file[i]);
+            ngx_http_s3_abort_write(w, "%T\n",
+                                    (time_t) file[i]->stat->modified);
+        }
+    }
+
+    ngx_http_s3_abort_help("file_stale", "gauge",
+        "Whether a file of secrets went bad, and an old one is in use.");
+
+    for (i = 0; i < smcf->files.nelts; i++) {
+        if (ngx_http_s3_abort_is_shown(file, i)) {
+            ngx_http_s3_abort_write_file(w, "stale", file[i]);
+            ngx_http_s3_abort_write(w, "%ui\n",
+                                    ngx_http_s3_abort_is_stale(file[i]));
+        }
+    }
+
+    ngx_http_s3_abort_help("config_loaded_timestamp_seconds", "gauge",
+        "When the configuration was loaded.");
+    ngx_http_s3_abort_write(w, "s3_abort_config_loaded_timestamp_seconds "
+                               "%T\n", smcf->loaded);
 
     ngx_http_s3_abort_help("policy_match_limits_total", "counter",
         "Requests in which a regular expression hit its match limit.");
@@ -686,23 +804,51 @@ ngx_http_s3_abort_write_file(ngx_http_s3_abort_writer_t *w, const char *name,
 }
 
 
+static ngx_uint_t
+ngx_http_s3_abort_is_stale(ngx_http_s3_abort_file_t *file)
+{
+    return ngx_time() < (time_t) file->stat->stale;
+}
+
+
 static void
 ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
     ngx_http_s3_abort_main_conf_t *smcf)
 {
-    ngx_uint_t                      i;
+    ngx_uint_t                      i, n;
     ngx_http_s3_abort_file_t      **file;
     ngx_http_s3_abort_endpoint_t  **ep;
 
     ep = smcf->endpoints.elts;
     file = smcf->files.elts;
 
-    ngx_http_s3_abort_write(w, "{\"time\":%T,\n\"requests\":[", ngx_time());
+    ngx_http_s3_abort_write(w, "{\"time\":%T,\"loaded\":%T,\n"
+                               "\"requests\":[", ngx_time(), smcf->loaded);
 
     ngx_http_s3_abort_write_requests(w, smcf->counters,
         ",\n{\"decision\":\"%s\",\"code\":\"%V\",\"count\":%uA}");
 
-    ngx_http_s3_abort_write(w, "],\n\"endpoints\":[");
+    ngx_http_s3_abort_write(w, "],\n\"decisions\":{");
+    w->comma = 0;
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NDECISIONS; n++) {
+        ngx_http_s3_abort_write(w, ",\"%s\":%uA",
+                                ngx_http_s3_abort_decision_names[n],
+                                ngx_http_s3_abort_decided(smcf->counters, n));
+    }
+
+    ngx_http_s3_abort_write(w, "},\n\"last_requests\":{");
+    w->comma = 0;
+
+    for (n = 0; n < NGX_HTTP_S3_ABORT_NDECISIONS; n++) {
+        if (smcf->counters->last_requests[n]) {
+            ngx_http_s3_abort_write(w, ",\"%s\":%uA",
+                                    ngx_http_s3_abort_decision_names[n],
+                                    smcf->counters->last_requests[n]);
+        }
+    }
+
+    ngx_http_s3_abort_write(w, "},\n\"endpoints\":[");
     w->comma = 0;
 
     for (i = 0; i < smcf->endpoints.nelts; i++) {
@@ -720,16 +866,14 @@ ngx_http_s3_abort_write_json(ngx_http_s3_abort_writer_t *w,
         }
 
         ngx_http_s3_abort_write(w, ",\n{\"file\":\"");
-
-        if (w->pos + 6 * file[i]->path.len < w->end) {
-            w->pos = (u_char *) ngx_escape_json(w->pos, file[i]->path.data,
-                                                file[i]->path.len);
-        }
-
+        ngx_http_s3_abort_write_json_path(w, &file[i]->path);
         ngx_http_s3_abort_write(w,
-            "\",\"loads\":%uA,\"failures\":%uA,\"age_seconds\":%T}",
+            "\",\"loads\":%uA,\"failures\":%uA,\"age_seconds\":%T,"
+            "\"modified\":%T,\"stale\":%ui}",
             file[i]->stat->loads, file[i]->stat->failures,
-            ngx_time() - (time_t) file[i]->stat->loaded);
+            ngx_time() - (time_t) file[i]->stat->loaded,
+            (time_t) file[i]->stat->modified,
+            ngx_http_s3_abort_is_stale(file[i]));
     }
 
     ngx_http_s3_abort_write(w,
@@ -745,14 +889,27 @@ ngx_http_s3_abort_write_json_endpoint(ngx_http_s3_abort_writer_t *w,
     ngx_uint_t         n;
     ngx_atomic_uint_t  count;
 
-    ngx_http_s3_abort_write(w, ",\n{\"endpoint\":\"%V\",\"outcomes\":{",
+    ngx_http_s3_abort_write(w, ",\n{\"endpoint\":\"%V\",\"credentials\":\"",
                             &ep->name);
+    ngx_http_s3_abort_write_json_path(w, &ep->credentials->file.path);
+    ngx_http_s3_abort_write(w, "\",\"outcomes\":{");
     w->comma = 0;
 
     for (n = 1; n < NGX_HTTP_S3_ABORT_NOUTCOMES; n++) {
         ngx_http_s3_abort_write(w, ",\"%s\":%uA",
                                 ngx_http_s3_abort_outcome_names[n],
                                 ep->stat->outcomes[n]);
+    }
+
+    ngx_http_s3_abort_write(w, "},\"last_outcomes\":{");
+    w->comma = 0;
+
+    for (n = 1; n < NGX_HTTP_S3_ABORT_NOUTCOMES; n++) {
+        if (ep->stat->last_outcomes[n]) {
+            ngx_http_s3_abort_write(w, ",\"%s\":%uA",
+                                    ngx_http_s3_abort_outcome_names[n],
+                                    ep->stat->last_outcomes[n]);
+        }
     }
 
     ngx_http_s3_abort_write(w, "},\"responses\":{");
@@ -776,9 +933,21 @@ ngx_http_s3_abort_write_json_endpoint(ngx_http_s3_abort_writer_t *w,
     }
 
     ngx_http_s3_abort_write(w,
-        "},\"latency_sum\":%uA.%03uA,\"retries\":%uA,\"unauthorized\":%uA}",
+        "},\"latency_sum\":%uA.%03uA,\"retries\":%uA,\"unauthorized\":%uA,"
+        "\"last_unauthorized\":%uA}",
         ep->stat->latency_msec / 1000, ep->stat->latency_msec % 1000,
-        ep->stat->retries, ep->stat->unauthorized);
+        ep->stat->retries, ep->stat->unauthorized,
+        ep->stat->last_unauthorized);
+}
+
+
+static void
+ngx_http_s3_abort_write_json_path(ngx_http_s3_abort_writer_t *w,
+    ngx_str_t *path)
+{
+    if (w->pos + 6 * path->len < w->end) {
+        w->pos = (u_char *) ngx_escape_json(w->pos, path->data, path->len);
+    }
 }
 
 
@@ -824,6 +993,25 @@ ngx_http_s3_abort_write_requests(ngx_http_s3_abort_writer_t *w,
             }
         }
     }
+}
+
+
+/* shown from 0 on, which rates of rare refusals need */
+
+static ngx_atomic_uint_t
+ngx_http_s3_abort_decided(ngx_http_s3_abort_counters_t *counters,
+    ngx_uint_t decision)
+{
+    ngx_uint_t         i;
+    ngx_atomic_uint_t  count;
+
+    count = 0;
+
+    for (i = 0; i < S3_NERRORS; i++) {
+        count += counters->requests[decision][i];
+    }
+
+    return count;
 }
 
 

@@ -133,8 +133,16 @@ ngx_http_s3_abort_reinit_request(ngx_http_request_t *r)
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
 
-    if (!ctx->answered || ngx_http_s3_abort_is_vague(ctx->status.code)) {
+    /* a status is an answer, also where what follows it was cut off */
+
+    if (r->upstream->process_header == ngx_http_s3_abort_process_status_line
+        || ngx_http_s3_abort_is_vague(ctx->status.code))
+    {
         ctx->unanswered = 1;
+    }
+
+    if (ctx->resign) {
+        r->upstream->conf = &ctx->endpoint->upstream;
     }
 
     ngx_http_s3_abort_wipe_response(r->upstream);
@@ -144,6 +152,9 @@ ngx_http_s3_abort_reinit_request(ngx_http_request_t *r)
     ctx->answered = 0;
     ctx->resign = 0;
     ctx->informational = 0;
+    ctx->retry_after = 0;
+
+    ngx_str_null(&ctx->upstream_request_id);
 
     ngx_memzero(&ctx->status, sizeof(ngx_http_status_t));
 
@@ -365,7 +376,9 @@ ngx_http_s3_abort_header_done(ngx_http_request_t *r)
     if (ctx->status.code == NGX_HTTP_NO_CONTENT
         || ctx->status.code == NGX_HTTP_NOT_MODIFIED)
     {
-        return ngx_http_s3_abort_conclude(r, 1);
+        return ngx_http_s3_abort_conclude(r,
+                                          u->headers_in.content_length_n <= 0
+                                          && !u->headers_in.chunked);
     }
 
     if (u->headers_in.chunked) {
@@ -455,7 +468,7 @@ ngx_http_s3_abort_process_chunked(ngx_http_request_t *r)
         ngx_memmove(ctx->body.data + ctx->body.len, b->pos, size);
 
         ctx->body.len += size;
-        ctx->chunked.size -= size;
+        ctx->chunked.size -= (off_t) size;
         b->pos += size;
 
         if (b->pos == b->last) {
@@ -497,7 +510,7 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
     u = r->upstream;
 
-    /* what follows an answer, nobody asked for */
+    /* what follows an answer, or is yet to follow it, nobody asked for */
 
     u->keepalive = complete && !u->headers_in.connection_close
                    && u->buffer.pos == u->buffer.last;
@@ -525,7 +538,18 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
         break;
 
     case S3_STORAGE_GONE:
-        if (ctx->unanswered) {
+        if (!ctx->unanswered) {
+            break;
+        }
+
+        /* gone by an earlier attempt, if it is the upload that is not there */
+
+        ctx->outcome = NGX_HTTP_S3_ABORT_UNKNOWN;
+
+        if (ctx->body.len == 0
+            || s3_str_eq(ngx_http_s3_abort_pure(code),
+                         s3_error_code(S3_NO_SUCH_UPLOAD)))
+        {
             ctx->error = S3_OK;
             ctx->outcome = NGX_HTTP_S3_ABORT_ASSUMED;
             u->headers_in.status_n = NGX_HTTP_NO_CONTENT;
@@ -634,9 +658,9 @@ static ngx_uint_t
 ngx_http_s3_abort_is_vague(ngx_uint_t status)
 {
     return status < NGX_HTTP_SPECIAL_RESPONSE
-           || status == NGX_HTTP_INTERNAL_SERVER_ERROR
-           || status == NGX_HTTP_BAD_GATEWAY
-           || status == NGX_HTTP_GATEWAY_TIME_OUT;
+           || (status >= NGX_HTTP_INTERNAL_SERVER_ERROR
+               && status != NGX_HTTP_NOT_IMPLEMENTED
+               && status != NGX_HTTP_SERVICE_UNAVAILABLE);
 }
 
 
@@ -701,7 +725,7 @@ ngx_http_s3_abort_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
 {
     ngx_http_s3_abort_ctx_t  *ctx;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+    ctx = ngx_http_s3_abort_find_ctx(r);
 
     if (ctx->request) {
         ngx_explicit_memzero(ctx->request->start,

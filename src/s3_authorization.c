@@ -410,7 +410,7 @@ s3_authorization_signed_headers(s3_authorization_t *a, s3_str_t value)
 {
     u_char                  c;
     size_t                  i, n;
-    s3_str_t                name, previous = { 0, NULL };
+    s3_str_t                name, previous = s3_string("");
     unsigned                signs_host;
     static const s3_str_t   host = s3_string("host");
 

@@ -4,7 +4,9 @@
 
 
 static int s3_error_tag(s3_str_t *text, s3_str_t *name);
-static size_t s3_error_escaped(u_char *dst, s3_str_t s);
+static size_t s3_error_escaped_len(s3_str_t s);
+static u_char *s3_error_escape(u_char *dst, s3_str_t s);
+static s3_str_t s3_error_escaped(s3_str_t *s, int text);
 
 
 #define S3_CODE_MAX  64
@@ -339,8 +341,8 @@ s3_error_xml_len(const s3_error_xml_t *x)
     size_t  i, len;
 
     len = s3_error_code(x->error).len + s3_error_message(x->error).len
-          + s3_error_escaped(NULL, x->resource) + x->request_id.len
-          + s3_error_escaped(NULL, x->region);
+          + s3_error_escaped_len(x->resource) + x->request_id.len
+          + s3_error_escaped_len(x->region);
 
     for (i = 0; i < sizeof(s3_xml_parts) / sizeof(s3_xml_parts[0]); i++) {
         if (x->region.len || (i != 3 && i != 4)) {
@@ -363,12 +365,12 @@ s3_error_xml(u_char *dst, const s3_error_xml_t *x)
 
     if (x->region.len) {
         dst = s3_put(dst, s3_xml_parts[3]);
-        dst += s3_error_escaped(dst, x->region);
+        dst = s3_error_escape(dst, x->region);
         dst = s3_put(dst, s3_xml_parts[4]);
     }
 
     dst = s3_put(dst, s3_xml_parts[5]);
-    dst += s3_error_escaped(dst, x->resource);
+    dst = s3_error_escape(dst, x->resource);
     dst = s3_put(dst, s3_xml_parts[6]);
     dst = s3_put(dst, x->request_id);
 
@@ -418,30 +420,15 @@ s3_error_tag(s3_str_t *text, s3_str_t *name)
 }
 
 
-/* the length of the escaped string, which is written unless "dst" is NULL */
+/* most need no escape at all */
 
 static size_t
-s3_error_escaped(u_char *dst, s3_str_t s)
+s3_error_escaped_len(s3_str_t s)
 {
-    int       text;
-    size_t    i, len;
-    s3_str_t  part;
+    int     text;
+    size_t  len;
 
-    static const s3_str_t  amp = s3_string("&amp;");
-    static const s3_str_t  lt = s3_string("&lt;");
-    static const s3_str_t  gt = s3_string("&gt;");
-    static const s3_str_t  unknown = s3_string("?");
-
-    /* most need no escape at all */
-
-    part.data = s.data;
-    part.len = s3_uri_span(s, 0, S3_URI_PATH);
-
-    if (dst) {
-        dst = s3_put(dst, part);
-    }
-
-    len = part.len;
+    len = s3_uri_span(s, 0, S3_URI_PATH);
 
     if (len == s.len) {
         return len;
@@ -449,38 +436,85 @@ s3_error_escaped(u_char *dst, s3_str_t s)
 
     text = s3_uri_is_text(s);
 
-    for (i = len; i < s.len; i++) {
+    s.data += len;
+    s.len -= len;
 
-        part.data = &s.data[i];
-        part.len = 1;
-
-        if (*part.data == '&') {
-            part = amp;
-
-        } else if (*part.data == '<') {
-            part = lt;
-
-        } else if (*part.data == '>') {
-            part = gt;
-
-        } else if (!text && (*part.data < 0x20 || *part.data >= 0x7f)) {
-            part = unknown;
-
-        } else if (text && *part.data == 0xef && part.data[1] == 0xbf
-                   && part.data[2] >= 0xbe)
-        {
-            /* U+FFFE and U+FFFF are UTF-8, but no characters of XML */
-
-            part = unknown;
-            i += 2;
-        }
-
-        if (dst) {
-            dst = s3_put(dst, part);
-        }
-
-        len += part.len;
+    while (s.len) {
+        len += s3_error_escaped(&s, text).len;
     }
 
     return len;
+}
+
+
+static u_char *
+s3_error_escape(u_char *dst, s3_str_t s)
+{
+    int       text;
+    s3_str_t  plain;
+
+    plain.data = s.data;
+    plain.len = s3_uri_span(s, 0, S3_URI_PATH);
+
+    dst = s3_put(dst, plain);
+
+    if (plain.len == s.len) {
+        return dst;
+    }
+
+    text = s3_uri_is_text(s);
+
+    s.data += plain.len;
+    s.len -= plain.len;
+
+    while (s.len) {
+        dst = s3_put(dst, s3_error_escaped(&s, text));
+    }
+
+    return dst;
+}
+
+
+/* cuts a byte off the front, and returns what is written for it */
+
+static s3_str_t
+s3_error_escaped(s3_str_t *s, int text)
+{
+    size_t    n;
+    s3_str_t  part;
+
+    static const s3_str_t  amp = s3_string("&amp;");
+    static const s3_str_t  lt = s3_string("&lt;");
+    static const s3_str_t  gt = s3_string("&gt;");
+    static const s3_str_t  unknown = s3_string("?");
+
+    part.data = s->data;
+    part.len = 1;
+    n = 1;
+
+    if (*part.data == '&') {
+        part = amp;
+
+    } else if (*part.data == '<') {
+        part = lt;
+
+    } else if (*part.data == '>') {
+        part = gt;
+
+    } else if (!text && (*part.data < 0x20 || *part.data >= 0x7f)) {
+        part = unknown;
+
+    } else if (text && *part.data == 0xef && part.data[1] == 0xbf
+               && part.data[2] >= 0xbe)
+    {
+        /* U+FFFE and U+FFFF are UTF-8, but no characters of XML */
+
+        part = unknown;
+        n = 3;
+    }
+
+    s->data += n;
+    s->len -= n;
+
+    return part;
 }

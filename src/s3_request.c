@@ -280,6 +280,35 @@ s3_request_host_port_valid(s3_str_t host)
 }
 
 
+int
+s3_request_host_is(s3_str_t host, s3_str_t name)
+{
+    u_char    *p;
+    s3_str_t   start;
+
+    if (host.len < name.len) {
+        return 0;
+    }
+
+    start.data = host.data;
+    start.len = name.len;
+
+    if (!s3_str_caseeq(start, name)) {
+        return 0;
+    }
+
+    p = host.data + name.len;
+    host.len -= name.len;
+
+    if (host.len && *p == '.') {
+        p++;
+        host.len--;
+    }
+
+    return host.len == 0 || *p == ':';
+}
+
+
 size_t
 s3_request_redact(u_char *dst, s3_str_t target)
 {

@@ -100,6 +100,12 @@ s3_error_t s3_request_check_upload_id(s3_str_t id);
 int s3_request_host_port_valid(s3_str_t host);
 
 
+/* true if "host", a Host header's value, is "name" without regard to case, a
+ * trailing dot and a port; "name" is lower-case and has neither */
+
+int s3_request_host_is(s3_str_t host, s3_str_t name);
+
+
 /*
  * Copies a target, or a request line with one, without the values of the
  * parameters that a log must not hold: signatures and session tokens of

@@ -2,7 +2,8 @@
 #include "s3_uri.h"
 
 
-static int  s3_uri_hex(u_char c);
+static int s3_uri_hex(u_char c);
+static u_char s3_uri_escaped(const u_char *p);
 
 
 /* 3 and 2 are S3_URI_UNRESERVED and S3_URI_SLASH */
@@ -148,8 +149,7 @@ s3_uri_recoded_len(s3_str_t src, s3_uri_part_t part)
         c = src.data[i];
 
         if (c == '%' && src.len - i > 2) {
-            c = (u_char) (s3_uri_hex(src.data[i + 1]) << 4
-                          | s3_uri_hex(src.data[i + 2]));
+            c = s3_uri_escaped(src.data + i + 1);
             i += 2;
         }
 
@@ -176,8 +176,7 @@ s3_uri_recode(u_char *dst, s3_str_t src, s3_uri_part_t part)
         c = src.data[i];
 
         if (c == '%' && src.len - i > 2) {
-            c = (u_char) (s3_uri_hex(src.data[i + 1]) << 4
-                          | s3_uri_hex(src.data[i + 2]));
+            c = s3_uri_escaped(src.data + i + 1);
             i += 2;
         }
 
@@ -296,4 +295,14 @@ s3_uri_hex(u_char c)
     }
 
     return -1;
+}
+
+
+/* the byte of two hexadecimal digits */
+
+static u_char
+s3_uri_escaped(const u_char *p)
+{
+    return (u_char) ((unsigned) s3_uri_hex(p[0]) << 4
+                     | (unsigned) s3_uri_hex(p[1]));
 }

@@ -386,6 +386,29 @@ is(everywhere(1, key(3)), $UNKNOWN, 'I-07 once more, in the same length');
 is(everywhere(1, key(4)), 'alice', 'I-07 and the new key');
 is(join("\n", alerts()), '', 'I-07 no alert');
 
+# no memory for it, for a while: the next look finds it all the same
+
+if (($ENV{TEST_NGINX_MODULE} // 'dynamic') ne '') {
+	my @workers = $t->workers();
+	my ($user, undef, $group) = $t->worker();
+	my @as = $user ? ('setpriv', "--reuid=$user", "--regid=$group",
+		'--clear-groups') : ();
+	my $limit = sub ($size) {
+		system(@as, 'prlimit', '--pid', $_, "--as=$size:unlimited") == 0
+			or die "prlimit: $?\n" for @workers;
+	};
+
+	$limit->(1 << 20);
+	$t->write_keys('live.keys', line(1) . line(5));
+	$t->wait_for(sub { $WORKERS <= grep { /does not fit into memory/ }
+		alerts() }, 'no memory: it is said');
+	$limit->('unlimited');
+	soon($UNKNOWN, 1, 'no memory: the old key, once there is some', key(4));
+	soon('alice', 1, 'no memory: the new key, once there is some', key(5));
+	$t->expect_log(qr/mmap\(\d+\) failed|does not fit into memory/);
+	$alerts += () = alerts();
+}
+
 ###############################################################################
 #
 # Kubernetes: ..data is swapped

@@ -20,9 +20,9 @@ use S3Abort;
 use PolicyReference;
 
 my $SEED = $ENV{TEST_POLICY_SEED} // 20260724;
-my $POLICIES = $ENV{TEST_POLICY_POLICIES} // 220;
-my $ABORTS = 100;			# of each policy
-my $EXPLAINS = 40;
+my $POLICIES = $ENV{TEST_POLICY_POLICIES} // 2008;
+my $ABORTS = 10;			# of each policy
+my $EXPLAINS = 4;
 my $STORED = 8;				# policies with a storage of ours
 my $BATCH = 50;				# requests sent at once
 
@@ -292,7 +292,8 @@ for my $n (0 .. $POLICIES - 1) {
 
 	$text .= $policy;
 	$policies[$n] = $ordered;
-	$requests[$n] = [map { random_request($n, @keys) } 1 .. $ABORTS];
+	$requests[$n] = [map { random_request($n, @keys) }
+		1 .. ($n < $STORED ? 3 : 1) * $ABORTS];
 
 	my $endpoint = endpoint($n);
 

@@ -239,7 +239,8 @@ sub limits() {
 }
 
 sub worker_msec() {
-	my ($worker) = $t->workers();
+	my $worker;
+	$t->wait_for(sub { ($worker) = $t->workers() });
 	return (split ' ', $t->read("/proc/$worker/schedstat"))[0] / 1e6;
 }
 

@@ -211,7 +211,8 @@ sub counted(@but) {
 		my $name = s/^s3_abort_//r =~ s/_total\b//r =~ tr/"//dr;
 		$n ? "$name $n" : () }
 		grep { my $name = $_; !grep { $name =~ /$_/ }
-			qr/latency|age_seconds/, @but } sort keys %new;
+			qr/latency|(?:age|stamp)_seconds|decisions_/,
+			@but } sort keys %new;
 
 	%last = %new;
 	return $changes;
@@ -419,6 +420,34 @@ like(abort('/metrics')->{status}, qr/^40[05]\z/, 'an abort of it');
 $t->nothing_sent('an abort of it: nothing sent');
 counted();
 
+# times: only of what has happened, and of the last time that it did
+
+sub since($t, @names) {
+	my %m = metrics();
+	return map { exists $m{$_} && $m{$_} >= $t && $m{$_} <= time
+		? 1 : 0 } @names;
+}
+
+my @last = map { 's3_abort_' . $_ } 'last_request_timestamp_seconds'
+	. '{decision="ALLOWED"}', 'last_outcome_timestamp_seconds{endpoint='
+	. '"storage",outcome="ABORTED"}', 'last_request_timestamp_seconds'
+	. '{decision="DENIED"}', 'last_unauthorized_timestamp_seconds'
+	. '{endpoint="storage"}';
+
+is(join(' ', since($^T, @last)), '1 1 1 1', 'times');
+like(join("\n", sort keys %m), qr/^s3_abort_last_outcome_timestamp_seconds
+	\{endpoint="down",outcome="FAILED"\}\n
+	s3_abort_last_outcome_timestamp_seconds\{endpoint="odd/mx,
+	'times: of nothing that did not happen');
+
+my $second = time + 1;
+sleep 0.05 until time >= $second;
+abort("/$k");
+counted();
+is(join(' ', since($second, @last)), '1 1 0 0', 'times: of the last abort');
+cmp_ok({ metrics() }->{s3_abort_config_loaded_timestamp_seconds}, '<',
+	$second, 'times: of the configuration');
+
 # promtool is of the Debian package "prometheus"; "make test" takes it out
 
 SKIP: {
@@ -466,6 +495,11 @@ for my $e (@{$json->{endpoints}}) {
 	$same{$label->('storage_retries_total', @endpoint)} = $e->{retries};
 	$same{$label->('storage_unauthorized_total', @endpoint)}
 		= $e->{unauthorized};
+	$same{$label->('last_outcome_timestamp_seconds', @endpoint,
+		outcome => $_)} = $e->{last_outcomes}{$_}
+		for keys %{$e->{last_outcomes}};
+	$same{$label->('last_unauthorized_timestamp_seconds', @endpoint)}
+		= $e->{last_unauthorized} if $e->{last_unauthorized};
 	$same{$label->('storage_latency_seconds_sum', @endpoint)}
 		= $e->{latency_sum};
 	$same{$label->('storage_latency_seconds_count', @endpoint)}
@@ -476,7 +510,16 @@ for my $f (@{$json->{files}}) {
 	my $name = $f->{file} =~ s/([\\"])/\\$1/gr;
 	$same{$label->('file_loads_total', file => $name)} = $f->{loads};
 	$same{$label->('file_failures_total', file => $name)} = $f->{failures};
+	$same{$label->('file_modified_timestamp_seconds', file => $name)}
+		= $f->{modified};
+	$same{$label->('file_stale', file => $name)} = $f->{stale};
 }
+
+$same{$label->('last_request_timestamp_seconds', decision => $_)}
+	= $json->{last_requests}{$_} for keys %{$json->{last_requests}};
+$same{$label->('decisions_total', decision => $_)} = $json->{decisions}{$_}
+	for keys %{$json->{decisions}};
+$same{s3_abort_config_loaded_timestamp_seconds} = $json->{loaded};
 
 $same{s3_abort_policy_match_limits_total} = $json->{policy_match_limits};
 $same{s3_abort_candidate_differences_total} = $json->{candidate_differences};
@@ -485,6 +528,17 @@ delete $n{$_} for grep { /age_seconds/ } keys %n;
 is_deeply({ map { $_ => 0 + $same{$_} } keys %same },
 	{ map { $_ => 0 + $n{$_} } keys %n }, 'JSON: the same');
 cmp_ok(abs($json->{time} - time), '<', 60, 'JSON: the time');
+
+for my $d (qw/ NONE ALLOWED DENIED UNAUTHENTICATED INVALID /) {
+	is($json->{decisions}{$d}, sum0(map { $_->{count} } grep {
+		$_->{decision} eq $d } @{$json->{requests}}),
+		"JSON: decisions of all codes, $d");
+}
+
+is_deeply({ map { $_->{endpoint} => $_->{credentials} } @{$json->{endpoints}} },
+	{ slow => "$dir/slow.credentials", two => "$dir/first.credentials",
+	map({ $_ => "$dir/storage.credentials" } qw/ storage down /),
+	'odd-1.2_3' => "$dir/$odd" }, 'JSON: the file of each endpoint');
 
 # G-15: labels
 
@@ -517,21 +571,29 @@ for (['storage.credentials', $storage->credentials(), sub { abort("/$k") }],
 	secret => 'CANARY/carol+secret') }])
 {
 	my ($name, $good, $ask) = @$_;
-	my ($loads, $failures, $age) = map { $label->($_, 'file', "$dir/$name") }
-		qw/ file_loads_total file_failures_total file_age_seconds /;
+	my ($loads, $failures, $modified, $stale) = map { $label->($_, 'file',
+		"$dir/$name") } qw/ file_loads_total file_failures_total
+		file_modified_timestamp_seconds file_stale /;
 
 	%last = metrics();
 	cmp_ok($last{$loads}, '>=', 1, "$name: the first load is counted");
 	is($last{$failures}, 0, "$name: no failure");
-	cmp_ok($last{$age}, '<', 100, "$name: age");
+	cmp_ok($last{$modified}, '<=', time, "$name: modified in the past");
 
 	$t->write($name, "# again\n$good", 0640);
+	utime 1500000000, 1500000000, "$dir/$name";
 	changes_by($loads, $WORKERS, "$name: a change is loaded by each worker");
 	is($last{$failures}, 0, "$name: and is no failure");
+	is("$last{$modified} $last{$stale}", '1500000000 0',
+		"$name: modified, not stale");
 
 	$t->expect_log(qr/\Q$name\E/);
 	$t->write($name, "nonsense\n", 0640);
 	changes_by($failures, $WORKERS, "$name: a bad one is a failure for each");
+	is("$last{$modified} $last{$stale}", '1500000000 1',
+		"$name: a bad one: what is in use is older, and stale");
+	is($last{$label->('file_stale', file => "$dir/first.credentials")}, 0,
+		"$name: another is not stale");
 
 	$t->write($name, $good, 0644);
 	changes_by($failures, $WORKERS, "$name: so is a mode");
@@ -539,10 +601,13 @@ for (['storage.credentials', $storage->credentials(), sub { abort("/$k") }],
 	unlink "$dir/$name";
 	changes_by($failures, $WORKERS, "$name: so is one that is gone");
 	is($ask->()->{status}, 204, "$name: the old content serves");
+	sleep 2.5;
+	is({ metrics() }->{$stale}, 1, "$name: it stays stale");
 
 	$t->write($name, $good, 0640);
 	changes_by($loads, $WORKERS, "$name: a good one is loaded again");
-	cmp_ok($last{$age}, '<', 10, "$name: age");
+	is($last{$stale}, 0, "$name: and is not stale");
+	cmp_ok($last{$modified}, '>', 1500000000, "$name: and younger");
 
 	reload();
 	my %m = metrics();
@@ -550,6 +615,7 @@ for (['storage.credentials', $storage->credentials(), sub { abort("/$k") }],
 	is($m{$failures}, $last{$failures}, "$name: a reload is no failure");
 }
 
+sleep 1;			# the next reload is one of another second
 counted();
 
 ###############################################################################
@@ -597,7 +663,13 @@ is(counted(), 'requests{decision=DENIED,code=AccessDenied} ' . 4 * $each,
 #
 # Reload, and the death of a worker
 
+my $config = 's3_abort_config_loaded_timestamp_seconds';
+my %before = metrics();
 reload();
+%m = metrics();
+cmp_ok($m{$config}, '>', $before{$config}, 'reload: the time of it');
+is_deeply([map { "$_ $m{$_}" } @last], [map { "$_ $before{$_}" } @last],
+	'reload: all times are kept');
 is(counted(qr/file_loads/), '', 'reload: all counts are kept');
 counts('reload: and go on', "/$k", '204 ', [requests('ALLOWED', 'OK'),
 	forwarded('storage', 'ABORTED', '2xx')]);
@@ -649,8 +721,9 @@ is(counted(qr/file_loads/), '', 'a bad configuration: all counts are kept');
 
 ok(reload(conf => $conf =~ s/s3_abort:1m/s3_abort:2m/r), 'another size');
 %m = metrics();
-is(scalar(grep { /requests_total/ } keys %m), 0,
+is(scalar(grep { /requests_total/ || /decisions/ && $m{$_} } keys %m), 0,
 	'another size: counts begin anew');
+is(scalar(grep { /decisions/ } keys %m), 5, 'another size: from 0');
 %last = %m;
 counts('another size: and go on', "/$k", '204 ', [requests('ALLOWED', 'OK'),
 	forwarded('storage', 'ABORTED', '2xx')]);

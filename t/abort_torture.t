@@ -96,6 +96,20 @@ http {
         send_timeout  300ms;
     }
 
+    upstream tls_two {
+        server %%STORAGE_tls%% max_fails=0;
+        server %%STORAGE_tls%% max_fails=0;
+    }
+
+    s3_abort_endpoint tls_two {
+        url                      https://tls_two;
+        host                     tls.test;
+        region                   kr-standard;
+        credentials              %%TESTDIR%%/tls.credentials;
+        ssl_trusted_certificate  %%TESTDIR%%/tls.crt;
+        next_upstream            error timeout http_500;
+    }
+
     s3_abort_policy own {
         allow  key=$s3_abort_tenant/*;
         allow  "key~(?<tenant>[a-z]+)-[0-9]+";
@@ -229,7 +243,8 @@ like($t->error_log('error'), qr/timed out\).*while sending request to upstream/,
 
 ###############################################################################
 #
-# Scenarios: the request; what comes if nothing fails; whether it may be sent
+# Scenarios: the request; what comes if nothing fails; whether it may be sent;
+# the storage's answers; what fails
 
 my $body = bytes('/media/alice/k', headers => ['Content-Length', 9])
 	. 'some body';
@@ -245,6 +260,8 @@ my @scenarios = (
 	['a retry, then gone', bytes('/media/alice/k', headers =>
 		['X-Endpoint', 'two']), 204, 1,
 		[500, '404 NoSuchUpload']],
+	['a retry with a session token', bytes('/media/alice/k', headers =>
+		['X-Endpoint', 'tls_two']), 204, 1, [500, 204], SYSTEM],
 	['an error in chunks', bytes('/media/alice/k'), 404, 1,
 		{ status => 404, code => 'NoSuchBucket', chunked => 1 }],
 	['refused credentials', bytes('/media/alice/k'), 500, 1,
@@ -268,20 +285,22 @@ my @scenarios = (
 $t->allow_log(qr/storage refuses the credentials/);
 $t->allow_log(qr/no signing key for|signing for .* failed/);
 $t->allow_log(qr/ failed \(12: Cannot allocate memory\)/);
+$t->allow_log(qr/\[alert\].*SSL\ handshake\ \(12:\ Cannot\ allocate/x);
 $t->allow_log(qr/cannot verify a signature/);
 $t->allow_log(qr/ failed \(SSL:|stale global SSL error/);
 $t->allow_log(qr/\[crit\].*SSL_(?:do_handshake|read|write)\(\) failed/);
 
-my ($worker) = $t->workers();
+my $worker;
+$t->wait_for(sub { ($worker) = $t->workers() }, 'a worker');
 
 for (@scenarios) {
-	my ($name, $bytes, $want, $may_be_sent, $answer) = @$_;
+	my ($name, $bytes, $want, $may_be_sent, $answer, $kind) = @$_;
 	my $where = $bytes =~ /X-Endpoint: tls/ ? 'tls' : 'storage';
 	my @bad;
 
 	my $try = sub ($n) {
 		$t->{storages}{$where}->answer($answer // 204);
-		order(ALL, $n);
+		order($kind // ALL, $n);
 		my $r = $t->request($bytes, timeout => 10);
 		my ($calls, $failed) = counted($n);
 		my $sent = () = $t->sent($where);

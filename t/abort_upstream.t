@@ -36,6 +36,12 @@ http {
         server %%STORAGE%% max_fails=0;
     }
 
+    upstream three {
+        server %%STORAGE%% max_fails=0;
+        server %%STORAGE%% max_fails=0;
+        server %%STORAGE%% max_fails=0;
+    }
+
     upstream down_up {
         server 127.0.0.1:%%PORT_9%% max_fails=0;
         server %%STORAGE%% max_fails=0 backup;
@@ -106,7 +112,7 @@ http {
     }
 
     s3_abort_endpoint rotated {
-        url            http://%%STORAGE%%;
+        url            http://three;
         host           storage.test;
         region         kr-standard;
         credentials    %%TESTDIR%%/rotated.credentials refresh=1s;
@@ -380,6 +386,45 @@ for my $status (503, 429) {
 			"F-05 $status, then 404: it was not sent");
 }
 
+# a status is an answer, and only a missing upload is one that is gone
+
+my $cut = "Content-Length: 400\r\n\r\n<Error><Code>";
+
+for (['404 Not Found', 'NoSuchUpload'], ['403 Forbidden', 'AccessDenied']) {
+	my ($status, $code) = @$_;
+
+	for my $then (qw/ close hang /) {
+		is(result(ask('two', [{ raw => "HTTP/1.1 $status\r\n$cut$code",
+			then => $then }, '404 NoSuchUpload'])),
+			'404 NoSuchUpload GONE',
+			"F-05 $status without an end ($then), then 404");
+	}
+}
+
+for (['NoSuchKey', '404 NoSuchKey'], ['of a web server', { status => 404,
+	body => '<html>Not Found</html>' }])
+{
+	my ($name, $answer) = @$_;
+	is(result(ask('two', [$lost, $answer])), '404 NoSuchUpload UNKNOWN',
+		"F-05 timed out, then a 404 $name");
+}
+
+is(result(ask('two', [$lost, { status => 404, body => '' }])),
+	'204  ASSUMED_ABORTED', 'F-05 timed out, then a 404 that says no more');
+
+for my $status (507, 520, 598) {
+	is(result(ask('storage', $status)), '502 ServiceUnavailable UNKNOWN',
+		"F-17 $status: it may have been done");
+}
+
+my $r;
+is(($r = ask('more', [{ status => 503, code => 'SlowDown', headers =>
+	[['Retry-After', 77], ['x-amz-request-id', 'FIRST']] },
+	{ raw => "nonsense\r\n\r\n" }]))->{status}, 502,
+	'F-32 busy, then nonsense');
+is($r->{headers}{'retry-after'}, 1, 'F-32 nothing of the first answer');
+is($t->audit($r)->{upstream_request_id}, '', 'F-32 nor its request id');
+
 is(result(ask('down_up', '404 NoSuchUpload')), '404 NoSuchUpload GONE',
 	'F-05 refused, then 404: nothing had been sent');
 is(result(ask('down_up', 204)), '204  ABORTED', 'F-01 the next server');
@@ -402,7 +447,7 @@ for my $status (429, 500, 502, 503, 504) {
 		"F-17 $status: retry where asked for");
 }
 
-my $r = ask('more', [{ status => 503, code => 'SlowDown',
+$r = ask('more', [{ status => 503, code => 'SlowDown',
 	headers => [['Retry-After', 9]] }, '404 NoSuchBucket']);
 is("$r->{status} $r->{code}", '404 NoSuchBucket',
 	'F-32 the last answer counts');
@@ -438,6 +483,17 @@ is(scalar(() = $t->sent()), 2, 'F-04 one retry');
 is(result(ask('kept', [{ status => 204, send => 0, then => 'close' },
 	'404 NoSuchUpload'])), '204  ASSUMED_ABORTED',
 		'F-04 F-05 and then 404');
+
+# one retry, whatever else is kept
+
+$storage->answer({ status => 204, delay => 0.3 });
+my @kept = map { $t->connect() } 1 .. 3;
+$_->send(S3Abort::request_bytes('DELETE', '/media/k?uploadId=A', 'X-Endpoint',
+	'kept')) for @kept;
+$_->answer() for @kept;
+is(result(ask('kept', [({ status => 204, send => 0, then => 'close' }) x 2,
+	204])), '502 ServiceUnavailable UNKNOWN', 'F-04 closed, and closed again');
+is(scalar(() = $t->sent()), 2, 'F-04 one retry, on a fresh connection');
 
 # closed while idle: no request is lost, nor sent twice
 
@@ -511,6 +567,18 @@ is(join(' ', map { $_->{header}{authorization} =~ /Credential=([^\/]+)/ }
 	$t->sent()), "$access $access-NEW", 'F-18 rotation: with the new key');
 
 # once only
+
+$storage->answer([{ status => 403, code => 'InvalidAccessKeyId', delay => 3 },
+	'403 AccessDenied', 204]);
+$client = $t->connect();
+$t->mark();
+$client->send(S3Abort::request_bytes('DELETE', '/media/k?uploadId=A',
+	'X-Endpoint', 'rotated'));
+$t->wait_for(sub { $t->sent() }, 'F-18 rotation again: sent');
+$t->write('rotated.credentials', $text, 0640);
+is(result($client->answer()), '403 AccessDenied FAILED',
+	'F-18 rotation again: the answer to the new key counts');
+is(scalar(() = $t->sent()), 2, 'F-18 rotation again: two attempts');
 
 is(result(ask('rotated', '403 InvalidAccessKeyId')),
 	'500 InternalError FAILED', 'F-18 unchanged since: no retry');

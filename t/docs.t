@@ -733,7 +733,7 @@ is_deeply([sort { $a cmp $b } $text{'docs/directives.md'}
 my %metrics = map { ("s3_abort_$_" => 1) }
 	$source =~ /ngx_http_s3_abort_help\("(\w+)"/g;
 
-is_deeply([sort $text{'docs/operations.md'} =~ /^\| `(s3_abort_\w+)`/mg],
+is_deeply([sort $text{'docs/monitoring.md'} =~ /^\| `(s3_abort_\w+)`/mg],
 	[sort keys %metrics], 'metrics');
 
 my %codes = map { $_ => 1 } $source

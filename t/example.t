@@ -46,7 +46,8 @@ is($status, 0, 'exit status');
 like($output, qr/^Every answer was as stated\.$/m, 'every answer');
 like($output, qr/\Q$_\E/, $_) for 'HTTP/1.1 204 No Content',
 	'=> ListParts: it is gone', '=> AccessDenied',
-	'=> ListParts: it is still there', '=> the object is there';
+	'=> ListParts: it is still there', '=> the object is there',
+	'=> two of each', '=> a page that shows it';
 is(left(), ' ', 'nothing is left');
 
 # one that allows too much

@@ -1074,9 +1074,31 @@ test_port(void)
         { "[2001:db8::99999]", 1 }
     };
 
+    static const struct {
+        const char  *host;
+        const char  *name;
+        int          same;
+    } names[] = {
+        { "gw.test", "gw.test", 1 }, { "GW.Test", "gw.test", 1 },
+        { "gw.test.", "gw.test", 1 }, { "gw.test:80", "gw.test", 1 },
+        { "gw.test.:80", "gw.test", 1 }, { "gw.test:", "gw.test", 1 },
+        { "[::1]:80", "[::1]", 1 }, { "", "", 1 },
+        { "gw.test", "w.gw.test", 0 }, { "w.gw.test", "gw.test", 0 },
+        { "gw.test..", "gw.test", 0 }, { "gw.test.x", "gw.test", 0 },
+        { "gw.testx", "gw.test", 0 }, { "gw.tesu", "gw.test", 0 },
+        { "gw.test", "", 0 }, { "", "gw.test", 0 }
+    };
+
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         is_int(!!s3_request_host_port_valid(guard_z(cases[i].host)),
                cases[i].valid, "port in \"%s\"", cases[i].host);
+    }
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        is_int(!!s3_request_host_is(guard_z(names[i].host),
+                                    guard_z(names[i].name)),
+               names[i].same, "\"%s\" is \"%s\"", names[i].host,
+               names[i].name);
     }
 }
 
