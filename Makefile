@@ -15,6 +15,12 @@ PURE := $(wildcard src/s3_*.c)
 PURE_FLAGS := -std=c99 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Isrc
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
+# nginx's features that the module does without
+FLAGS_none :=
+FLAGS_ssl := --with-http_ssl_module
+FLAGS_v2 := --with-http_v2_module --with-debug --without-http-cache
+OBJECTS := $(patsubst %,$(BUILD)/flags/%/done,none ssl v2)
+
 UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
 VALGRIND := $(patsubst %,t/abort_%.t,fears operation path sigv4 policy target)
@@ -41,7 +47,7 @@ test: install-test      ## run every test
 	@$(MAKE) --no-print-directory check
 
 check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
-		$(BUILD)/promtool $(PACKAGE) $(BUILD)/debian.tar
+		$(OBJECTS) $(BUILD)/promtool $(PACKAGE) $(BUILD)/debian.tar
 	t/clients/install
 	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
@@ -86,13 +92,16 @@ install-bench:
 
 
 # nginx's own build, with the sources of Debian's nginx-dev, which is only
-# read; gcc and clang build into folders of their own
+# read; each compiler and set of flags builds into a folder of its own
 
 $(BUILD)/%.so: $(SOURCES)
 	@tools/build-module $(dir $@) "$(CC)" "$(WARNINGS)"
 
 $(BUILD)/clang/%.so: $(SOURCES)
 	@tools/build-module $(dir $@) clang "$(WARNINGS)"
+
+$(BUILD)/flags/%/done: $(SOURCES) tools/build-objects
+	@tools/build-objects $(BUILD)/flags/$* "$(WARNINGS)" $(FLAGS_$*)
 
 $(BUILD)/asan/nginx: $(SOURCES) tools/build-nginx
 	@tools/build-nginx $(BUILD)/asan $(BUILD)/nginx-src \

@@ -392,7 +392,7 @@ like((memory())[0], qr/^key of alice.*session token of tls\z/,
 	'the old ones are there');
 
 write_files('new');
-sleep $REFRESH + 0.3;
+sleep $REFRESH + 1;
 
 ($excluded, $others) = memory();
 is($excluded, join(', ', map({ "new secret of $_" } qw/ alice bob plain tls /),

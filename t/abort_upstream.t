@@ -57,7 +57,7 @@ http {
         host           storage.test;
         region         kr-standard;
         credentials    %%TESTDIR%%/storage.credentials;
-        read_timeout   300ms;
+        read_timeout   1s;
     }
 
     s3_abort_endpoint more {
@@ -65,7 +65,7 @@ http {
         host           storage.test;
         region         kr-standard;
         credentials    %%TESTDIR%%/storage.credentials;
-        read_timeout   3s;
+        read_timeout   10s;
         next_upstream  error timeout http_429 http_500 http_502 http_503
                        http_504;
     }

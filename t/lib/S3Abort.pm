@@ -76,7 +76,7 @@ use S3Abort::Client;
 use SigV4;
 use Storage;
 
-my $TIMEOUT = $ENV{TEST_NGINX_TIMEOUT} // 120;
+my $TIMEOUT = $ENV{TEST_NGINX_TIMEOUT} // 300;
 my @objects;
 
 ###############################################################################
@@ -472,7 +472,7 @@ sub reload($self, %o) {
 		my $what = $o{wait} ? qr/#\d+: gracefully shutting/
 			: qr/#\d+: exit\b/;
 		return $rc = !grep { $log !~ /\b$_$what/ } @old;
-	}, undef, 15);
+	}, undef, 30);
 
 	return $rc;
 }
@@ -485,6 +485,13 @@ sub workers($self) {
 	return sort keys %w;
 }
 
+# The CPU time of a process, in seconds.
+
+sub cpu($self, $pid) {
+	my ($ns) = split ' ', $self->read("/proc/$pid/schedstat");
+	return $ns / 1e9;
+}
+
 # Returns the status that nginx ended with.
 
 sub stop($self, $signal = 'QUIT') {
@@ -493,7 +500,7 @@ sub stop($self, $signal = 'QUIT') {
 
 	kill $signal, $pid;
 	$self->wait_for(sub { waitpid($pid, WNOHANG) == $pid
-		&& defined($status = $?) }, undef, 15);
+		&& defined($status = $?) }, undef, 30);
 
 	push @{$self->{problems}}, 'nginx does not stop' unless defined $status;
 	push @{$self->{problems}}, "nginx ended with status $status" if $status;
@@ -691,7 +698,7 @@ sub allow_log($self, $re) {
 
 # Waits until the sub returns true.  With a name it is an assertion.
 
-sub wait_for($self, $sub, $name = undef, $seconds = 10) {
+sub wait_for($self, $sub, $name = undef, $seconds = 30) {
 	my $end = time() + $seconds;
 	my $rc;
 
