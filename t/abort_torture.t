@@ -360,21 +360,6 @@ for (['FIPS without a module', "openssl_conf = c\n[c]\nalg_section = a\n"
 	like($out, qr/\[emerg\]/, "H-17 $name: says so");
 }
 
-# E-22: nobody learns from the time that it takes whether there is a key
-
-sub digests(%o) {
-	order(CRYPTO, 1e9);
-	my $code = $t->request(bytes('/media/alice/k', %o))->{code};
-	my ($calls) = counted(1e9);
-	return "$code $calls";
-}
-
-digests(%$_) for my @wrong = ({ secret => 'wrong' }, { access_key => 'X' });
-my ($known, $unknown) = map { digests(%$_) } @wrong;
-like($known, qr/^SignatureDoesNotMatch [1-9]/, 'E-22 a key that is known');
-is($unknown, $known =~ s/\S+/InvalidAccessKeyId/r,
-	'E-22 one that is not costs as many digests');
-
 # a digest that fails while a request is handled never makes a signature
 
 for my $n (1 .. 40) {
