@@ -2,8 +2,9 @@
 /*
  * Input: a host, a line feed, a request target.
  *
- * What is parsed is an abort of a valid bucket, key and upload id, and can be
- * written in one way only that is parsed to the same again.
+ * A simple second reader finds the same bucket, key and upload id, or refuses
+ * what is refused; they can be written in one way only, which is parsed to the
+ * same again.
  */
 
 
