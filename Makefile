@@ -4,6 +4,7 @@ SHELL = /bin/bash
 CC = gcc
 PROVE = PATH=$(BUILD):$$PATH prove -j$(JOBS) --timer
 JOBS = $(shell nproc)
+SECONDS = 3600
 
 TOP := $(CURDIR)
 BUILD := $(TOP)/build
@@ -26,7 +27,7 @@ PACKAGE := $(BUILD)/package/built
 PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
 	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
 
-.PHONY: all help run test check unit fuzz asan valgrind package bench \
+.PHONY: all help run test check unit fuzz fuzz-long asan valgrind package bench \
 	bench-instructions clean install-run install-test install-package \
 	install-bench
 
@@ -55,6 +56,9 @@ check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
 unit: $(UNITS)          ## build the unit tests of the pure C
 
 fuzz: $(FUZZERS)        ## build the fuzz targets
+
+fuzz-long: fuzz         ## fuzz for SECONDS= of processor time, each of TARGETS=
+	t/fuzz/long $(SECONDS) $(TARGETS)
 
 asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
 
