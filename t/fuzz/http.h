@@ -347,7 +347,8 @@ fuzz_put_folded(u_char *p, s3_str_t value)
 
 /*
  * The canonical request, into room for 3 * (target) + 2 * (headers) + 1024
- * bytes at least: the length, or -1 if the request is not of the form.
+ * bytes at least: the length, or -1 if the request is not of the form, or the
+ * names are not in order.
  */
 
 static inline long
@@ -356,7 +357,7 @@ fuzz_canonical_request(u_char *dst, const fuzz_request_t *r,
 {
     long       n;
     u_char    *p;
-    s3_str_t   path, list, name, value;
+    s3_str_t   path, list, name, value, previous = { 0, NULL };
 
     if (!fuzz_recode(&path, r->path, 1)) {
         return -1;
@@ -384,9 +385,11 @@ fuzz_canonical_request(u_char *dst, const fuzz_request_t *r,
         name = fuzz_cut(&list, ';');
         value = fuzz_header(r, name);
 
-        if (value.data == NULL) {
+        if (value.data == NULL || fuzz_compare(previous, name) >= 0) {
             return -1;
         }
+
+        previous = name;
 
         p = s3_put(p, name);
         *p++ = ':';

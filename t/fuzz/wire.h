@@ -107,7 +107,7 @@ typedef struct {
 } abort_t;
 
 
-static int sign_all(s3_str_t *client, size_t room, asked_t *asked,
+static void sign_all(s3_str_t *client, size_t room, asked_t *asked,
     size_t *nasked);
 static void trust_all(s3_str_t client, asked_t *asked, size_t *nasked);
 static void forget_all(asked_t *asked, size_t nasked);
@@ -122,7 +122,7 @@ static void check_answers(s3_str_t output, const server_t *server,
 static void check_secrets(s3_str_t text);
 
 
-/* the value of a Host may have the bucket */
+/* "a" and "b" in a row, in any case */
 
 static int
 has_case(s3_str_t text, s3_str_t a, const char *b)
@@ -219,8 +219,7 @@ forget_all(asked_t *asked, size_t nasked)
 }
 
 
-/* as a tenant's client does: the head that ends the first of two empty lines
- * behind "at" */
+/* as a tenant's client does; "at" is where the signature is to stand */
 
 static int
 sign(char hex[65], s3_str_t client, const u_char *at, asked_t *asked,
@@ -312,15 +311,13 @@ sign(char hex[65], s3_str_t client, const u_char *at, asked_t *asked,
 
 /* "room" is that of client->data */
 
-static int
+static void
 sign_all(s3_str_t *client, size_t room, asked_t *asked, size_t *nasked)
 {
     char    hex[65];
-    size_t  i, n;
+    size_t  i;
 
     static const char  mark[] = "Signature=@";
-
-    n = 0;
 
     for (i = 0; i + sizeof(mark) - 1 <= client->len; i++) {
 
@@ -337,10 +334,7 @@ sign_all(s3_str_t *client, size_t room, asked_t *asked, size_t *nasked)
                 client->len - i - 1);
         memcpy(client->data + i, hex, 64);
         client->len += 63;
-        n++;
     }
-
-    return n != 0;
 }
 
 
