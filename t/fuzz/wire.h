@@ -660,7 +660,10 @@ check_asked(const abort_t *a, const server_t *server, s3_str_t client,
         host = a->bucket;
 
         if (server->target) {
-            fuzz_assert(starts_with(key, "uploads/", asked[i].tenant));
+            if (!starts_with(key, "uploads/", asked[i].tenant)) {
+                continue;
+            }
+
             key.data += asked[i].tenant.len + 9;
             key.len -= asked[i].tenant.len + 9;
         }
