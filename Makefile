@@ -4,6 +4,7 @@ SHELL = /bin/bash
 CC = gcc
 PROVE = PATH=$(BUILD):$$PATH prove -j$(JOBS) --timer
 JOBS = $(shell nproc)
+SECONDS = 3600
 
 TOP := $(CURDIR)
 BUILD := $(TOP)/build
@@ -24,13 +25,15 @@ OBJECTS := $(patsubst %,$(BUILD)/flags/%/done,none ssl v2)
 UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
 VALGRIND := $(patsubst %,t/abort_%.t,fears operation path sigv4 policy target)
+FUZZ := clang -D_GNU_SOURCE -g -Wall -Wextra -Werror -Wno-unused-parameter -O1 \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -It/fuzz -Isrc
 FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c))
 
 PACKAGE := $(BUILD)/package/built
 PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
 	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
 
-.PHONY: all help run test check unit fuzz asan valgrind package bench \
+.PHONY: all help run test check unit fuzz fuzz-long asan valgrind package bench \
 	bench-instructions clean install-run install-test install-package \
 	install-bench
 
@@ -58,7 +61,10 @@ check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
 
 unit: $(UNITS)          ## build the unit tests of the pure C
 
-fuzz: $(FUZZERS)        ## build the fuzz targets of the pure C
+fuzz: $(FUZZERS)        ## build the fuzz targets
+
+fuzz-long: fuzz         ## fuzz for SECONDS= of processor time, each of TARGETS=
+	t/fuzz/long $(SECONDS) $(TARGETS)
 
 asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
 
@@ -144,6 +150,17 @@ $(BUILD)/unit/%: t/unit/%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)
 
 $(BUILD)/fuzz/%: t/fuzz/fuzz_%.c $(PURE) $(wildcard src/s3_*.h t/fuzz/*.h)
 	@mkdir -p $(dir $@)
-	clang $(PURE_FLAGS) -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -It/fuzz $< $(PURE) -o $@ \
-		-lcrypto -lpcre2-8
+	$(FUZZ) -std=c99 $< $(PURE) -o $@ -lcrypto -lpcre2-8
+
+$(BUILD)/fuzz/nginx: t/fuzz/fuzz_nginx.c $(wildcard t/fuzz/*.h) \
+		t/fuzz/nginx.conf $(BUILD)/fuzz/nginx.d/nginx
+	$(FUZZ) -DFUZZ_CONF='"$(TOP)/t/fuzz/nginx.conf"' -I$@.d/objs \
+		$(patsubst %,-I$(BUILD)/nginx-src/src/%,core event \
+			event/modules os/unix) \
+		$< $$(find $@.d/objs -name '*.o') -o $@ \
+		-lpthread -lcrypto -lpcre2-8 -lssl -lz
+
+$(BUILD)/fuzz/nginx.d/nginx: $(SOURCES) tools/build-nginx t/fuzz/build-nginx \
+		t/fuzz/nginx.sanitizers t/fuzz/nginx.coverage
+	@mkdir -p $(BUILD)/fuzz
+	@t/fuzz/build-nginx $(dir $@) $(BUILD)/nginx-src

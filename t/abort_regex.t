@@ -364,7 +364,11 @@ for (
 	['H-03 recursion, Oniguruma\'s form', 'allow "key~(?<x>a\\g<x>?b)"',
 		qr/invalid condition/],
 	['H-03 \\X', 'allow "key~a\X+b"', qr/invalid condition .*: \\X/],
-	['H-03 no recursion', 'allow "key~a\\(?R[(?1)]"', ''],
+	['H-03 recursion behind a quotation', 'allow "key~\\Q[\\E(?R)?"',
+		qr/invalid condition/],
+	['H-03 what may be a recursion', 'allow "key~a[(?1)]"',
+		qr/invalid condition/],
+	['H-03 no recursion', 'allow "key~a\\(?R"', ''],
 	['H-03 callout', 'allow "key~a(?C1)b"', qr/invalid condition/])
 {
 	my ($name, $rule, $want) = @$_;

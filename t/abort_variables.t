@@ -137,6 +137,14 @@ shows('gone', $t->abort('/media/k?uploadId=A'), decision => 'ALLOWED',
 $storage->answer('409 OperationAborted');
 shows('failed', $t->abort('/media/k?uploadId=A'), decision => 'ALLOWED',
 	error => 'OperationAborted', outcome => 'FAILED', status => 409);
+
+for my $id ("a\x0cb", "a\xff", "a\x7f") {
+	$storage->answer("HTTP/1.1 204 No Content\r\n"
+		. "x-amz-request-id: $id\r\n\r\n");
+	shows('a request id that is no text', $t->abort('/media/k?uploadId=A'),
+		outcome => 'ABORTED', upstream_request_id => '');
+}
+
 $storage->answer(204);
 
 shows('denied', $t->abort('/secret/k?uploadId=A'), tenant => 'alice',
