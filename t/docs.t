@@ -692,6 +692,10 @@ my %CONTEXT = (
 	NGX_HTTP_LMT_CONF => 'limit_except',
 );
 
+my $version = join '|', map { quotemeta }
+	$text{'CHANGES.md'} =~ /^## (\d+\.\d+\.\d+)/mg;
+$version = qr/(?:$version)/;
+
 my (%in_source, %in_docs);
 
 my $defined = qr/\{ ngx_string\("(s3_abort_\w+)"\),\s*(NGX_HTTP[^,]+),/;
@@ -712,7 +716,8 @@ while ($text{'docs/directives.md'} =~ /^### (\w+)\n\n((?:    .*\n)+)/mg) {
 	$in_docs{$name} = $context // 'none';
 	my $syntax = qr/    Syntax:   $name .*\n(?: {14}$name .*\n)*/;
 	my $default = qr/    Default:  (?:-|$name .*)\n/;
-	like($box, qr/^$syntax$default    Context:  .*\n\z/, "$name: its form");
+	like($box, qr/^$syntax$default    Context:  .*\n    Since:    $version\n\z/,
+		"$name: its form");
 }
 
 is_deeply(\%in_docs, \%in_source, 'directives, and where they may stand');
@@ -721,7 +726,8 @@ my %variables = map { $_ => 1 } $source
 	=~ /ngx_string\("(s3_abort_\w+)"\), NULL,/g,
 	map { "s3_abort_$_" } $source =~ /ngx_http_s3_abort_var\("(\w+)"/g;
 
-is_deeply([sort $text{'docs/variables.md'} =~ /^### \$(\w+)$/mg],
+is_deeply([sort $text{'docs/variables.md'}
+	=~ /^### \$(\w+)\n\n    Since:  $version\n\n/mg],
 	[sort keys %variables], 'variables');
 
 is_deeply([sort { $a cmp $b } $text{'docs/directives.md'}
