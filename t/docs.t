@@ -18,7 +18,7 @@ use S3Abort;
 
 ###############################################################################
 
-my @FILES = ('README.md', 'CHANGES.md', sort glob 'docs/*.md');
+my @FILES = (qw/ README.md CHANGES.md SECURITY.md /, sort glob 'docs/*.md');
 
 my %text = map { $_ => Docs::slurp($_) } @FILES, 'examples/nginx.conf.in';
 my %source = map { $_ => Docs::slurp($_) } glob 'src/*.[ch]';
@@ -768,8 +768,9 @@ my %ELSEWHERE = (
 	'make run' => ['t/example.t', 'examples/run'],
 	'make test' => ['.ci/run', 'make test'],
 	'make package' => ['t/package.t', 'build/package'],
-	'tools/install build' => ['Makefile', 'check: $(MODULE)'],
+	'tools/install build' => ['Makefile', 'test-parts: $(MODULE)'],
 	'./configure' => ['tools/build-nginx', '--add-module'],
+	'tools/build-nginx' => ['Makefile', 'TEST_NGINX_BINARY=$(BUILD)'],
 	'make bench' => ['Makefile', 't/bench/instructions'],
 	'make fuzz-long' => ['t/fuzz.t', '$ENV{TEST_FUZZ_SECONDS}'],
 	'apt install' => ['t/package.t', 'dpkg -i'],
@@ -896,6 +897,18 @@ is_deeply([grep { $text{'docs/architecture.md'} !~ /`\Q$_\E`/ }
 	grep { !/^s3_.*\.h$/ || $_ eq 's3_string.h' }
 	map { basename($_) } sort keys %source], [],
 	'architecture: all sources');
+
+# promises have tests, and what is named of the sources is there
+
+is_deeply([$text{'docs/security.md'} =~ /^\*\*(.*?)\.\*\*/mg],
+	[$text{'docs/security.md'} =~ /^\| ([^|]+?) \| [^|]+ \| `t\/[^|]+ \|$/mg],
+	'promises, and how each is tested');
+
+for my $file (@FILES) {
+	is_deeply([grep { !(() = glob) } $text{$file}
+		=~ m!(?<=[`\s])((?:t|src|tools|examples|monitoring)/[\w./*-]+\w)!g],
+		[], "$file: files");
+}
 
 ###############################################################################
 #
