@@ -269,8 +269,7 @@ is($rc, 0, 'examples/nginx.conf.in') or diag($out);
 # Runs the configuration below a heading, with changes.
 
 sub serve($file, $heading, %change) {
-	my ($block) = Docs::below($file, $heading, 'nginx');
-	my $conf = $block->{text};
+	my $conf = Docs::text($file, $heading, 'nginx');
 
 	$conf .= "server {\nlisten 8080;\nlocation / {\n"
 		. "s3_abort_pass ncloud_kr policy=tenants;\n}\n}\n"
@@ -476,7 +475,7 @@ $t->wait_for(sub { $t->read('s3_abort.log') =~ /\n/ },
 serve('docs/policy.md', 'Why a policy decides');
 
 my (undef, $explained) = command('docs/policy.md', 'Why a policy decides');
-my ($want) = map { $_->{text} } Docs::below('docs/policy.md',
+my $want = Docs::text('docs/policy.md',
 	'Why a policy decides', 'json');
 
 is($explained =~ s!"/\S+?:\d+"!"FILE"!gr, $want =~ s!"/\S+?:\d+"!"FILE"!gr,
@@ -490,7 +489,7 @@ unlike($t->error_log('warn'), qr/candidate/, 'candidate: no difference');
 is(answer($pinned, key => 'acme'), "204 kr: $pinned",
 	'candidate: not obeyed either');
 
-($want) = map { $_->{text} } Docs::below('docs/policy.md', 'Trying out a policy',
+$want = Docs::text('docs/policy.md', 'Trying out a policy',
 	'text');
 $want = quotemeta $want =~ s!/etc.*!!sr;
 like($t->error_log('warn'), qr/$want\S+:\d+,/, 'candidate: as it is shown');
@@ -552,7 +551,7 @@ is(answer($own, %tls), $denied, 'sigv4: none');
 is(answer("/uploads/acme/film.mov$q", %acme, host => "media.$HOST"), $sent,
 	'sigv4: virtual-host style');
 
-my ($python) = map { $_->{text} } Docs::below('docs/identity.md',
+my $python = Docs::text('docs/identity.md',
 	'Presigned aborts', 'python');
 $t->write('presign.py', "upload_id = '$ID'\n${python}print(url)\n");
 my $url = qx!/usr/bin/python3 $t->{dir}/presign.py!;
@@ -775,7 +774,7 @@ my %ELSEWHERE = (
 	'make fuzz-long' => ['t/fuzz.t', '$ENV{TEST_FUZZ_SECONDS}'],
 	'apt install' => ['t/package.t', 'dpkg -i'],
 	'apt-get update' => ['t/package.t', 'dpkg -i'],
-	'rclone' => ['t/clients.t', "Docs::below('docs/clients.md', 'rclone'"],
+	'rclone' => ['t/clients.t', "Docs::text('docs/clients.md', 'rclone'"],
 );
 
 for my $block (grep { $_->{lang} eq 'sh' } @blocks) {
@@ -913,6 +912,9 @@ for my $file (@FILES) {
 ###############################################################################
 #
 # Links
+
+is_deeply([grep { index($text{'README.md'}, "]($_)") < 0 } glob 'docs/*.md'],
+	[], 'README: all documents');
 
 sub anchors($file) {
 	my $text = $text{$file} =~ s/^```.*?^```$//gmsr;

@@ -42,7 +42,6 @@ events { }
 
 http {
     %%HTTP%%
-    error_log %%TESTDIR%%/error.log info;
 
     server {
         listen               127.0.0.1:%%PORT_2%% ssl;
@@ -56,16 +55,17 @@ http {
         }
     }
 
-    include  %%TESTDIR%%/conf.d/*.conf;
+    include    %%TESTDIR%%/conf.d/*.conf;
+    error_log  %%TESTDIR%%/error.log info;
 }
 
 EOF
 
-my ($user, undef, $group) = $t->worker();
+my (undef, undef, $group) = $t->worker();
 my $port = $t->port();
 
 sub block($heading, $lang, $n = 0) {
-	return (Docs::below($FILE, $heading, $lang))[$n]{text};
+	return Docs::text($FILE, $heading, $lang, $n);
 }
 
 # Names of this test in place of those of the documentation.

@@ -69,7 +69,7 @@ sub spew($name, $text) {
 # What the documentation tells to do.
 
 sub commands($heading, $n = 0, $lang = 'sh') {
-	return (Docs::below('docs/install.md', $heading, $lang))[$n]{text};
+	return Docs::text('docs/install.md', $heading, $lang, $n);
 }
 
 ###############################################################################

@@ -54,6 +54,12 @@ sub below($file, $heading, $lang) {
 	return @found;
 }
 
+# The text of one of them.
+
+sub text($file, $heading, $lang, $n = 0) {
+	return (below($file, $heading, $lang))[$n]{text};
+}
+
 ###############################################################################
 
 1;
