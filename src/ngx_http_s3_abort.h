@@ -184,6 +184,7 @@ typedef struct {
     ngx_flag_t                       allow_plaintext;
 
     ngx_http_upstream_conf_t         upstream;
+    ngx_http_upstream_conf_t         again;       /* the same, see there */
     ngx_http_upstream_srv_conf_t    *servers;     /* upstream {} of the url */
     ngx_http_upstream_srv_conf_t     peers;       /* ours around it */
     ngx_uint_t                       ssl;
@@ -444,7 +445,7 @@ struct ngx_http_s3_abort_ctx_s {
     unsigned                         judged:1;    /* by the policy */
     unsigned                         forwarded:1;
     unsigned                         unanswered:1;
-    unsigned                         resign:1;
+    unsigned                         again:1;     /* the next attempt */
     unsigned                         resigned:1;
     unsigned                         answered:1;
     unsigned                         unauthorized:1;
@@ -513,6 +514,8 @@ ngx_int_t ngx_http_s3_abort_sign(ngx_http_request_t *r,
 /* upstream and peer */
 
 ngx_int_t ngx_http_s3_abort_forward(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+void ngx_http_s3_abort_again(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
 ngx_int_t ngx_http_s3_abort_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);

@@ -357,6 +357,10 @@ ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
         }
     }
 
+    ep->again = ep->upstream;
+    ep->again.next_upstream = NGX_HTTP_UPSTREAM_FT_HTTP_404;
+    ep->again.next_upstream_timeout = 0;
+
     return ep->ssl ? NGX_OK : ngx_http_s3_abort_check_plaintext(cf, ep);
 }
 

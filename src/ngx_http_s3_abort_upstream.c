@@ -141,16 +141,11 @@ ngx_http_s3_abort_reinit_request(ngx_http_request_t *r)
         ctx->unanswered = 1;
     }
 
-    if (ctx->resign) {
-        r->upstream->conf = &ctx->endpoint->upstream;
-    }
-
     ngx_http_s3_abort_wipe_response(r->upstream);
 
     ctx->error = S3_OK;
     ctx->outcome = NGX_HTTP_S3_ABORT_FAILED;
     ctx->answered = 0;
-    ctx->resign = 0;
     ctx->informational = 0;
     ctx->retry_after = 0;
 
@@ -593,20 +588,34 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
 
 
 /*
- * Once, if the credentials were replaced since the request was signed.  nginx
- * passes on to the next server what its configuration says: this request gets
- * one of its own, in which 403 does so.
+ * One more attempt than nginx would make.  It passes on to the next server
+ * what its configuration says: there is one in which a 404 does so, and this
+ * is taken for one.  The peer room puts back what is changed here.
  */
+
+void
+ngx_http_s3_abort_again(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    u->conf = &ctx->endpoint->again;
+    u->peer.tries = 2;
+    u->headers_in.status_n = NGX_HTTP_NOT_FOUND;
+
+    ctx->again = 1;
+}
+
+
+/* once, if the credentials were replaced since the request was signed */
 
 static ngx_uint_t
 ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx)
 {
-    ngx_http_upstream_t              *u;
-    ngx_http_upstream_conf_t         *conf;
     ngx_http_s3_abort_credentials_t  *credentials;
 
-    u = r->upstream;
     credentials = ctx->endpoint->credentials;
 
     if (ctx->generation == credentials->generation) {
@@ -618,23 +627,9 @@ ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
         return 0;
     }
 
-    conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
-    if (conf == NULL) {
-        return 0;
-    }
-
-    *conf = *u->conf;
-
-    conf->next_upstream &= ~NGX_HTTP_UPSTREAM_FT_OFF;
-    conf->next_upstream |= NGX_HTTP_UPSTREAM_FT_HTTP_403;
-    conf->next_upstream_timeout = 0;
-
-    u->conf = conf;
-    u->peer.tries++;
-    u->headers_in.status_n = NGX_HTTP_FORBIDDEN;
-
-    ctx->resign = 1;
     ctx->resigned = 1;
+
+    ngx_http_s3_abort_again(r, ctx);
 
     return 1;
 }
