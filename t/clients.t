@@ -230,8 +230,8 @@ sub uploads() {
 # as docs/clients.md has it, but for names and the age
 
 sub rclone($access_key, $region = $ACME{region}) {
-	my ($command, $conf) = map { Docs::text('docs/clients.md', 'rclone', $_) }
-		qw/ sh ini /;
+	my ($command, $conf) = map { Docs::text('docs/clients.md', 'rclone',
+		$_) } qw/ sh ini /;
 
 	$command =~ s/media -o max-age=24h/rclone -o max-age=0s/
 		or die "another command: $command";

@@ -41,6 +41,8 @@ $t->run(<<"EOF" =~ s/RGW/$rgw->{endpoint}/gr);
 events { }
 
 http {
+    include    %%TESTDIR%%/conf.d/*.conf;
+    error_log  %%TESTDIR%%/error.log info;
     %%HTTP%%
 
     server {
@@ -54,9 +56,6 @@ http {
             proxy_set_header  Host \$http_host;
         }
     }
-
-    include    %%TESTDIR%%/conf.d/*.conf;
-    error_log  %%TESTDIR%%/error.log info;
 }
 
 EOF
