@@ -339,6 +339,7 @@ test_bad(void)
 
         /* upload ids */
 
+        { "/bkt/k", "InvalidArgument", "no query" },
         { "/bkt/k?uploadId", "InvalidArgument", "no equals sign" },
         { "/bkt/k?uploadId=", "InvalidArgument", "empty" },
         { "/bkt/k?uploadId&x-id=AbortMultipartUpload", "InvalidArgument",
@@ -1071,7 +1072,7 @@ test_port(void)
         { "10.0.0.1", 1 }, { "10.0.0.1:9000", 1 }, { "10.0.0.1:90000", 0 },
         { "[::1]", 1 }, { "[::1]:", 1 }, { "[::1]:80", 1 },
         { "[::1]:65535", 1 }, { "[::1]:65536", 0 }, { "[::1]:x", 0 },
-        { "[2001:db8::99999]", 1 }
+        { "[2001:db8::99999]", 1 }, { "[::1", 0 }, { "[::1]80", 0 }
     };
 
     static const struct {
