@@ -497,10 +497,11 @@ static volatile struct {
 } *orders;
 
 static char *volatile  control;
+static int             leaving;
 
 static int fails(int kind)
 {
-    if (orders == NULL || !(orders->kind & kind)
+    if (orders == NULL || leaving || !(orders->kind & kind)
         || __sync_sub_and_fetch(&orders->left, 1) != 0)
     {
         return 0;
@@ -651,6 +652,13 @@ int open64(const char *path, int flags, ...)
     return fails(SYSTEM) ? -1 : original(path, flags, mode);
 }
 
+/* what the compiler's own counters need at the end is not nginx's */
+
+static void leave(void)
+{
+    leaving = 1;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     int          fd;
@@ -659,6 +667,7 @@ __attribute__((constructor)) static void begin(void)
     fd = path ? open64(path, O_RDWR) : -1;
 
     control = strdup("what is found always");
+    atexit(leave);
 
     if (fd != -1) {
         orders = mmap64(NULL, 4096, PROT_READ|PROT_WRITE, MAP_SHARED, fd, 0);
