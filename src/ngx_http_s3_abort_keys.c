@@ -46,7 +46,7 @@ typedef struct {
 } ngx_http_s3_abort_cached_t;
 
 #define NGX_HTTP_S3_ABORT_MIN_CACHED    256
-#define NGX_HTTP_S3_ABORT_MAX_CACHED    (64 * 1024)
+#define NGX_HTTP_S3_ABORT_MAX_CACHED    (128 * 1024)
 
 #define NGX_HTTP_S3_ABORT_KEYS_MAX_SIZE (256 * 1024 * 1024)
 

@@ -8,19 +8,29 @@
 #include "ngx_http_s3_abort.h"
 
 
+/*
+ * Many rules have the same globs.  Those that were read of late are shared, so
+ * that the rules of thousands of tenants want less memory, and find in caches
+ * what they want.
+ */
+
+#define NGX_HTTP_S3_ABORT_NSHARED  1024
+
 typedef struct {
     ngx_http_s3_abort_policy_t  *policy;
     ngx_array_t                  rules;           /* of s3_rule_t */
     s3_str_t                    *file;            /* the current one's name */
+    s3_condition_t              *shared[NGX_HTTP_S3_ABORT_NSHARED];
 } ngx_http_s3_abort_policy_ctx_t;
 
 
 static char *ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_http_s3_abort_condition(ngx_conf_t *cf,
-    ngx_http_s3_abort_policy_t *policy, s3_rule_t *rule, ngx_str_t *value);
+    ngx_http_s3_abort_policy_ctx_t *ctx, s3_rule_t *rule, ngx_str_t *value);
 static const char *ngx_http_s3_abort_glob(ngx_conf_t *cf,
-    ngx_http_s3_abort_policy_t *policy, s3_condition_t *c, ngx_str_t *pattern);
+    ngx_http_s3_abort_policy_ctx_t *ctx, s3_condition_t *c,
+    ngx_str_t *pattern);
 static const char *ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule,
     s3_condition_t *c, ngx_str_t *pattern);
 static const char *ngx_http_s3_abort_age(s3_condition_t *c,
@@ -113,6 +123,7 @@ ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ctx.policy = policy;
     ctx.file = NULL;
+    ngx_memzero(ctx.shared, sizeof(ctx.shared));
 
     save = *cf;
     cf->handler = ngx_http_s3_abort_policy_line;
@@ -302,7 +313,7 @@ ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     for (i = 1; i < cf->args->nelts; i++) {
-        if (ngx_http_s3_abort_condition(cf, ctx->policy, rule, &value[i])
+        if (ngx_http_s3_abort_condition(cf, ctx, rule, &value[i])
             != NGX_OK)
         {
             return NGX_CONF_ERROR;
@@ -315,7 +326,7 @@ ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 static ngx_int_t
 ngx_http_s3_abort_condition(ngx_conf_t *cf,
-    ngx_http_s3_abort_policy_t *policy, s3_rule_t *rule, ngx_str_t *value)
+    ngx_http_s3_abort_policy_ctx_t *ctx, s3_rule_t *rule, ngx_str_t *value)
 {
     ngx_str_t        pattern;
     ngx_uint_t       i, n;
@@ -383,11 +394,11 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
         break;
 
     case S3_CONDITION_IF:
-        message = ngx_http_s3_abort_if(cf, policy, c, &pattern);
+        message = ngx_http_s3_abort_if(cf, ctx->policy, c, &pattern);
         break;
 
     default: /* S3_CONDITION_GLOB */
-        message = ngx_http_s3_abort_glob(cf, policy, c, &pattern);
+        message = ngx_http_s3_abort_glob(cf, ctx, c, &pattern);
         break;
     }
 
@@ -402,13 +413,30 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
 
 
 static const char *
-ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
+ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_ctx_t *ctx,
     s3_condition_t *c, ngx_str_t *pattern)
 {
-    int              i, n;
-    s3_str_t         text;
-    const char      *message;
-    s3_glob_part_t   part, *parts;
+    int               i, n;
+    s3_str_t          text;
+    const char       *message;
+    s3_glob_part_t    part, *parts;
+    s3_condition_t  **shared;
+
+    shared = &ctx->shared[ngx_murmur_hash2(pattern->data, pattern->len)
+                          % NGX_HTTP_S3_ABORT_NSHARED];
+
+    /* what is before the pattern in the text is the same, too */
+
+    if (*shared && (*shared)->subject == c->subject
+        && ngx_strcmp((*shared)->text, c->text) == 0)
+    {
+        c->type = (*shared)->type;
+        c->nparts = (*shared)->nparts;
+        c->text = (*shared)->text;
+        c->u = (*shared)->u;
+
+        return NULL;
+    }
 
     text = ngx_http_s3_abort_pure(*pattern);
     message = NULL;
@@ -428,6 +456,8 @@ ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
             c->type = S3_CONDITION_LITERAL;
             c->u.literal = part.literal;
 
+            *shared = c;
+
             return NULL;
         }
     }
@@ -444,13 +474,16 @@ ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
 
     for (i = 0; i < n; i++) {
         if (parts[i].type == S3_GLOB_VARIABLE
-            && ngx_http_s3_abort_policy_variable(cf, policy, parts[i].literal,
+            && ngx_http_s3_abort_policy_variable(cf, ctx->policy,
+                                                 parts[i].literal,
                                                  &parts[i].variable)
                != NGX_OK)
         {
             return "variable";
         }
     }
+
+    *shared = c;
 
     return NULL;
 }
