@@ -4,6 +4,7 @@ SHELL = /bin/bash
 CC = gcc
 PROVE = PATH=$(BUILD):$$PATH prove -j$(JOBS) --timer
 JOBS = $(shell nproc)
+SECONDS = 600
 
 TOP := $(CURDIR)
 BUILD := $(TOP)/build
@@ -23,7 +24,7 @@ PACKAGE := $(BUILD)/package/built
 PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
 	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
 
-.PHONY: all help run test check unit fuzz asan package bench \
+.PHONY: all help run test check unit fuzz asan soak package bench \
 	bench-instructions clean install-run install-test install-package \
 	install-bench
 
@@ -39,7 +40,7 @@ run: install-run        ## see it work: a real storage, a tenant, three aborts
 test: install-test      ## run every test
 	@$(MAKE) --no-print-directory check
 
-check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
+check: $(MODULE) unit fuzz $(BUILD)/soak/load $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
 		$(BUILD)/promtool $(PACKAGE) $(BUILD)/debian.tar
 	t/clients/install
 	$(PROVE) t
@@ -51,6 +52,9 @@ unit: $(UNITS)          ## build the unit tests of the pure C
 fuzz: $(FUZZERS)        ## build the fuzz targets of the pure C
 
 asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
+
+soak: install-test $(MODULE) $(BUILD)/soak/load  ## everything at once, for SECONDS
+	SOAK_SECONDS=$(SECONDS) perl t/soak.t
 
 package: install-package  ## build the Debian package
 	@$(MAKE) --no-print-directory $(PACKAGE)
@@ -75,6 +79,11 @@ install-package:
 
 install-bench:
 	@tools/install bench
+
+
+$(BUILD)/soak/load: t/soak/load.c
+	@mkdir -p $(dir $@)
+	$(CC) -O2 -Wall -Wextra -Werror -o $@ $<
 
 
 # nginx's own build, with the sources of Debian's nginx-dev, which is only
