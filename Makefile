@@ -4,7 +4,7 @@ SHELL = /bin/bash
 CC = gcc
 PROVE = PATH=$(BUILD):$$PATH prove -j$(JOBS) --timer
 JOBS = $(shell nproc)
-SECONDS = 600
+SECONDS = 3600
 
 TOP := $(CURDIR)
 BUILD := $(TOP)/build
@@ -16,15 +16,24 @@ PURE := $(wildcard src/s3_*.c)
 PURE_FLAGS := -std=c99 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Isrc
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 
+# nginx's features that the module does without
+FLAGS_none :=
+FLAGS_ssl := --with-http_ssl_module
+FLAGS_v2 := --with-http_v2_module --with-debug --without-http-cache
+OBJECTS := $(patsubst %,$(BUILD)/flags/%/done,none ssl v2)
+
 UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
+VALGRIND := $(patsubst %,t/abort_%.t,fears operation path sigv4 policy target)
+FUZZ := clang -D_GNU_SOURCE -g -Wall -Wextra -Werror -Wno-unused-parameter -O1 \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -It/fuzz -Isrc
 FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c))
 
 PACKAGE := $(BUILD)/package/built
 PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
 	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
 
-.PHONY: all help run test check unit fuzz asan soak package bench \
+.PHONY: all help run test check unit fuzz fuzz-long asan valgrind soak package bench \
 	bench-instructions clean install-run install-test install-package \
 	install-bench
 
@@ -40,24 +49,36 @@ run: install-run        ## see it work: a real storage, a tenant, three aborts
 test: install-test      ## run every test
 	@$(MAKE) --no-print-directory check
 
-check: $(MODULE) unit fuzz $(BUILD)/soak/load $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
-		$(BUILD)/promtool $(PACKAGE) $(BUILD)/debian.tar
+check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
+		$(OBJECTS) $(BUILD)/soak/load $(BUILD)/promtool $(PACKAGE) \
+		$(BUILD)/debian.tar
 	t/clients/install
 	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
-		$(PROVE) t/abort_*.t
+		PATH=$(BUILD):$$PATH t/coverage $(BUILD)/asan/objs \
+		prove -j$(JOBS) --timer t/abort_*.t
+	t/bench/instructions
+	@$(MAKE) --no-print-directory valgrind
 
 unit: $(UNITS)          ## build the unit tests of the pure C
 
-fuzz: $(FUZZERS)        ## build the fuzz targets of the pure C
+fuzz: $(FUZZERS)        ## build the fuzz targets
+
+fuzz-long: fuzz         ## fuzz for SECONDS= of processor time, each of TARGETS=
+	t/fuzz/long $(SECONDS) $(TARGETS)
 
 asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
 
+soak: SECONDS = 600
 soak: install-test $(MODULE) $(BUILD)/soak/load  ## everything at once, for SECONDS
 	SOAK_SECONDS=$(SECONDS) perl t/soak.t
 
 package: install-package  ## build the Debian package
 	@$(MAKE) --no-print-directory $(PACKAGE)
+
+valgrind: $(MODULE)     ## run a part of the tests under Valgrind
+	TEST_NGINX_BINARY=t/valgrind/nginx TEST_NGINX_TIMEOUT=300 \
+		$(PROVE) $(VALGRIND)
 
 bench: install-bench $(MODULE)  ## compare with proxy_pass and others
 	t/bench/run
@@ -87,7 +108,7 @@ $(BUILD)/soak/load: t/soak/load.c
 
 
 # nginx's own build, with the sources of Debian's nginx-dev, which is only
-# read; gcc and clang build into folders of their own
+# read; each compiler and set of flags builds into a folder of its own
 
 $(BUILD)/%.so: $(SOURCES)
 	@tools/build-module $(dir $@) "$(CC)" "$(WARNINGS)"
@@ -95,10 +116,14 @@ $(BUILD)/%.so: $(SOURCES)
 $(BUILD)/clang/%.so: $(SOURCES)
 	@tools/build-module $(dir $@) clang "$(WARNINGS)"
 
+$(BUILD)/flags/%/done: $(SOURCES) tools/build-objects
+	@tools/build-objects $(BUILD)/flags/$* "$(WARNINGS)" $(FLAGS_$*)
+
 $(BUILD)/asan/nginx: $(SOURCES) tools/build-nginx
 	@tools/build-nginx $(BUILD)/asan $(BUILD)/nginx-src \
-		"-O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 \
-		-fsanitize=address,undefined" "-fsanitize=address,undefined"
+		"-O1 -fno-omit-frame-pointer -DNGX_DEBUG_PALLOC=1 --coverage \
+		-fsanitize=address,undefined" \
+		"--coverage -fsanitize=address,undefined"
 
 
 $(PACKAGE): $(PACKAGE_SOURCES) tools/build-package
@@ -135,6 +160,17 @@ $(BUILD)/unit/%: t/unit/%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)
 
 $(BUILD)/fuzz/%: t/fuzz/fuzz_%.c $(PURE) $(wildcard src/s3_*.h t/fuzz/*.h)
 	@mkdir -p $(dir $@)
-	clang $(PURE_FLAGS) -O1 -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -It/fuzz $< $(PURE) -o $@ \
-		-lcrypto -lpcre2-8
+	$(FUZZ) -std=c99 $< $(PURE) -o $@ -lcrypto -lpcre2-8
+
+$(BUILD)/fuzz/nginx: t/fuzz/fuzz_nginx.c $(wildcard t/fuzz/*.h) \
+		t/fuzz/nginx.conf $(BUILD)/fuzz/nginx.d/nginx
+	$(FUZZ) -DFUZZ_CONF='"$(TOP)/t/fuzz/nginx.conf"' -I$@.d/objs \
+		$(patsubst %,-I$(BUILD)/nginx-src/src/%,core event \
+			event/modules os/unix) \
+		$< $$(find $@.d/objs -name '*.o') -o $@ \
+		-lpthread -lcrypto -lpcre2-8 -lssl -lz
+
+$(BUILD)/fuzz/nginx.d/nginx: $(SOURCES) tools/build-nginx t/fuzz/build-nginx \
+		t/fuzz/nginx.sanitizers t/fuzz/nginx.coverage
+	@mkdir -p $(BUILD)/fuzz
+	@t/fuzz/build-nginx $(dir $@) $(BUILD)/nginx-src

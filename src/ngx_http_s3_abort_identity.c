@@ -150,6 +150,21 @@ ngx_http_s3_abort_certificate(ngx_http_request_t *r,
 {
     ngx_http_variable_value_t  *vv;
 
+#if (NGX_HTTP_SSL)
+
+    ngx_http_ssl_srv_conf_t    *sscf;
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_ssl_module);
+
+    if (sscf->verify == 0) {
+
+        /* another server's certificates: SNI and Host may differ */
+
+        return S3_ACCESS_DENIED;
+    }
+
+#endif
+
     vv = ngx_http_get_flushed_variable(r, identity->verify);
 
     if (vv == NULL || vv->not_found

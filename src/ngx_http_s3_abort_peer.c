@@ -28,6 +28,7 @@ static void ngx_http_s3_abort_notify_peer(ngx_peer_connection_t *pc,
     void *data, ngx_uint_t type);
 static ngx_uint_t ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
     ngx_connection_t *c);
+static ngx_uint_t ngx_http_s3_abort_is_quiet(ngx_connection_t *c);
 static void ngx_http_s3_abort_close(ngx_connection_t *c);
 
 #if (NGX_HTTP_SSL)
@@ -165,7 +166,8 @@ ngx_http_s3_abort_notify_peer(ngx_peer_connection_t *pc, void *data,
 /*
  * A cached connection is used if it was made with the endpoint's own SSL
  * context, hence verified, if its certificate has the name that is wanted
- * now, and if no earlier attempt failed: that was a stale one perhaps.
+ * now, if nothing came over it unasked, and if no earlier attempt failed: that
+ * was a stale one perhaps.
  */
 
 static ngx_uint_t
@@ -176,7 +178,9 @@ ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
     ngx_http_s3_abort_endpoint_t  *ep;
 #endif
 
-    if (peer->ctx->unanswered || peer->request->upstream->request_sent) {
+    if (peer->ctx->unanswered || peer->request->upstream->request_sent
+        || !ngx_http_s3_abort_is_quiet(c))
+    {
         return 0;
     }
 
@@ -200,6 +204,30 @@ ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
 #endif
 
     return 1;
+}
+
+
+/*
+ * What is there before a request is sent is not the answer to it.  nginx
+ * looks for it as well, but at a socket alone, not at what TLS has decrypted,
+ * and perhaps only after the request is sent.
+ */
+
+static ngx_uint_t
+ngx_http_s3_abort_is_quiet(ngx_connection_t *c)
+{
+    u_char  byte;
+
+#if (NGX_HTTP_SSL)
+
+    if (c->ssl && SSL_has_pending(c->ssl->connection)) {
+        return 0;
+    }
+
+#endif
+
+    return recv(c->fd, &byte, 1, MSG_PEEK) == -1
+           && ngx_socket_errno == NGX_EAGAIN;
 }
 
 

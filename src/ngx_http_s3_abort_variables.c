@@ -190,7 +190,8 @@ ngx_http_s3_abort_variable(ngx_http_request_t *r,
         break;
 
     case NGX_HTTP_S3_ABORT_VAR_UPSTREAM_REQUEST_ID:
-        value = ctx->upstream_request_id;
+        value = ngx_http_s3_abort_text(
+                        ngx_http_s3_abort_pure(ctx->upstream_request_id));
         break;
     }
 
@@ -259,7 +260,8 @@ ngx_http_s3_abort_uri_variable(ngx_http_request_t *r,
 }
 
 
-/* of a request that was refused, any bytes are left: not for a log */
+/* of a request that was refused, any bytes are left, and a storage may send
+ * any as its id: not for a log */
 
 static ngx_str_t
 ngx_http_s3_abort_text(s3_str_t value)

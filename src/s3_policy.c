@@ -4,7 +4,6 @@
 
 
 static int s3_glob_is_name(u_char c);
-static size_t s3_regex_class_end(s3_str_t pattern, size_t i);
 static s3_match_t s3_glob_match(const s3_condition_t *c, s3_str_t subject,
     s3_policy_request_t *req);
 static s3_match_t s3_policy_regex(const s3_condition_t *c, s3_str_t subject,
@@ -153,12 +152,9 @@ s3_regex_check(s3_str_t pattern)
                 return "\\X";
             }
 
-            i++;
-            continue;
-        }
+            /* "\c" has a byte of its own, a "\" perhaps */
 
-        if (pattern.data[i] == '[') {
-            i = s3_regex_class_end(pattern, i);
+            i += (next[0] == 'c') ? 2 : 1;
             continue;
         }
 
@@ -181,47 +177,6 @@ s3_regex_check(s3_str_t pattern)
     }
 
     return NULL;
-}
-
-
-/* the "]" of the character class that begins at "i"; one that comes first, or
- * ends a [:name:], is another */
-
-static size_t
-s3_regex_class_end(s3_str_t pattern, size_t i)
-{
-    size_t  start;
-
-    i++;
-
-    if (i < pattern.len && pattern.data[i] == '^') {
-        i++;
-    }
-
-    for (start = i; i < pattern.len; i++) {
-
-        if (pattern.data[i] == '\\') {
-            i++;
-
-        } else if (pattern.data[i] == '[' && i + 1 < pattern.len
-                   && pattern.data[i + 1] == ':')
-        {
-            i += 2;
-
-            while (i + 1 < pattern.len
-                   && (pattern.data[i] != ':' || pattern.data[i + 1] != ']'))
-            {
-                i++;
-            }
-
-            i++;
-
-        } else if (pattern.data[i] == ']' && i != start) {
-            break;
-        }
-    }
-
-    return i;
 }
 
 

@@ -159,7 +159,8 @@ void s3_policy_index(s3_policy_t *p, void *buf);
 /*
  * What PCRE2 offers and a policy has no use for: NULL, or a message if
  * "pattern" has a recursion, a subroutine call, a callout, or \X, a step of
- * which may take as long as the key is.
+ * which may take as long as the key is; or what looks like one in a character
+ * class, a comment, or a quotation.
  */
 
 const char *s3_regex_check(s3_str_t pattern);

@@ -122,6 +122,10 @@ my @good = (
 	['upstream', http => 'upstream servers { server 127.0.0.1:8080; '
 		. 'keepalive 4; }', endpoint =>
 		endpoint(url => 'http://servers', host => 'storage.test')],
+	['the least buffer_size', endpoint =>
+		endpoint(more => 'buffer_size 1k;')],
+	['a Unix-domain socket', endpoint =>
+		endpoint(url => 'http://unix:/run/storage.sock')],
 	['profile and refresh', endpoint => endpoint(credentials =>
 		'%%TESTDIR%%/storage.credentials profile=default refresh=30s')],
 	['quoted regex', policy => policy('allow "key~[0-9]{4}/.*";')],
@@ -189,6 +193,8 @@ my @bad = (
 	['upstream without a host', qr/host/, http =>
 		'upstream servers { server 127.0.0.1:8080; }', endpoint =>
 		endpoint(url => 'http://servers', host => undef)],
+	['Unix-domain socket without a host', qr/host/, endpoint =>
+		endpoint(url => 'http://unix:/run/s.sock', host => undef)],
 	['two endpoints of a name', qr/"storage"/,
 		http => '%%ENDPOINT%% # <--'],
 	['endpoint without a name', qr/s3_abort_endpoint/,
@@ -228,12 +234,17 @@ my @bad = (
 		endpoint(read_timeout => 'soon')],
 	['buffer_size', qr/buffer_size/, endpoint =>
 		endpoint(buffer_size => 'big')],
+	['buffer_size of less than 1k', qr/"buffer_size" of less than 1k/,
+		endpoint => endpoint(buffer_size => 1023)],
 	['ssl_verify', qr/"maybe"/, endpoint => endpoint(ssl_verify =>
 		'maybe')],
 	['ssl_trusted_certificate that is absent', qr!none\.crt!, where => 0,
 		endpoint =>
 		endpoint(url => 'https://127.0.0.1', more =>
 		'ssl_trusted_certificate %%TESTDIR%%/none.crt;')],
+	['ssl_certificate without its key', qr/no "ssl_certificate_key"/,
+		endpoint => endpoint(url => 'https://127.0.0.1', more =>
+		'ssl_certificate %%TESTDIR%%/a.crt;')],
 	['credentials: profile', qr/"none"/, where => 0, endpoint =>
 		endpoint(credentials =>
 		'%%TESTDIR%%/storage.credentials profile=none')],

@@ -163,13 +163,13 @@ sub everywhere($endpoint) {
 }
 
 sub refresh() {
-	sleep $REFRESH + 0.3;
+	sleep $REFRESH + 0.6;
 }
 
 # Fully, once it is what is wanted.
 
 sub soon($want, $endpoint, $name) {
-	my $end = time() + 10;
+	my $end = time() + 30;
 	my $got;
 
 	1 until ($got = everywhere($endpoint)) eq $want || time() > $end;
@@ -400,7 +400,7 @@ put('slow', credentials('P2'));
 $t->write('refused.P1', '');
 $t->expect_log(qr/storage refuses the credentials of .*"slow"/);
 
-my $end = time() + 4;
+my $end = time() + 15;
 my $last = '';
 
 while (time() < $end && $last ne '204 P2') {

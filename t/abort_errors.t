@@ -158,6 +158,18 @@ $t->aborts(
 	['limit_req_status', "/limit429/k$q", '429 SlowDown'],
 );
 
+# who may try again is told when
+
+for (['/none', 403, ''], ['/nowhere', 500, ''], ['/down', 502, 1],
+	['/limit', 503, 1], ['/limit429', 429, 1])
+{
+	my ($path, $status, $after) = @$_;
+	my $answer = $t->abort("$path/k$q");
+
+	is("$answer->{status} " . ($answer->{headers}{'retry-after'} // ''),
+		"$status $after", "Retry-After of a $status");
+}
+
 my $r = $t->abort("/basic/k$q");
 is($r->{headers}{'www-authenticate'}, 'Basic realm="a realm"',
 	'auth_basic: WWW-Authenticate');
@@ -187,6 +199,7 @@ $storage->answer({ status => 204, send => 0, then => 'hang' });
 
 $r = $t->abort("/slow/k$q");
 is("$r->{status} $r->{code}", '504 ServiceUnavailable', 'read_timeout');
+is($r->{headers}{'retry-after'}, 1, 'Retry-After of a 504');
 
 my $first = $t->connect();
 $t->mark();

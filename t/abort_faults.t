@@ -1,6 +1,6 @@
 # Faults and inputs that no other file is about: what attackers hide, what
 # storages answer in their worst hour, what fails when a machine runs out of
-# something.  The X rows are those of t/catalogue.txt.
+# something.  The X rows are those of t/catalogue.md.
 
 ###############################################################################
 
@@ -59,6 +59,7 @@ $t->write_keys('tenants.keys', "alice AKIALICE CANARY/alice+secret\n");
 
 $t->write('many.keys', join('', map { "tenant$_ KEY$_ secret-of-$_\n" }
 	1 .. $TENANTS), 0640);
+$t->write('few.keys', "tenant1 KEY1 secret-of-1\n", 0640);
 $t->write('many.rules', join '', map { my $who = "tenant=tenant$_";
 	"allow $who bucket=media key=$_/*;\ndeny $who key=$_/secret/*;\n",
 	map({ "allow $who bucket=b$_ key=x;\n" } 1 .. 6),
@@ -67,7 +68,8 @@ $t->write('many.rules', join '', map { my $who = "tenant=tenant$_";
 
 my %endpoints = (
 	storage => 'url http://%%STORAGE%%;',
-	kept => 'url http://kept; read_timeout 400ms;',
+	kept => 'url http://kept;',
+	impatient => 'url http://kept; read_timeout 400ms;',
 	pair => 'url http://pair;',
 	tls => 'url https://%%STORAGE_tls%%;',
 	localhost => 'url https://localhost:' . $localhost->{port} . ';',
@@ -85,8 +87,7 @@ my $endpoints = join '', map { <<"EOF" } sort keys %endpoints;
     }
 EOF
 
-my $has_http2 = $t->has('http_v2_module')
-	&& (qx/curl --version 2>&1/ // '') =~ /HTTP2/;
+my $has_http2 = $t->has('http_v2_module');
 my @http2 = !$has_http2 ? ('', '') : $t->has_version('1.25.1')
 	? ('', 'http2 on;') : ('http2', '');
 
@@ -112,6 +113,7 @@ $endpoints
     s3_abort_policy all { allow; }
     s3_abort_policy own { allow key=\$s3_abort_tenant/*; }
     s3_abort_policy a_b { allow upload_id=A+B; }
+    s3_abort_policy few { allow key=few/*; }
     s3_abort_policy many { include %%TESTDIR%%/many.rules; }
 
     map \$http_x_endpoint \$endpoint { default storage; "~." \$http_x_endpoint; }
@@ -171,6 +173,11 @@ $endpoints
         listen 127.0.0.1:%%PORT_4%%;
         s3_abort_identity sigv4 keys=%%TESTDIR%%/many.keys;
         location / { s3_abort_pass storage policy=many; }
+
+        location /media/few/ {
+            s3_abort_identity sigv4 keys=%%TESTDIR%%/few.keys;
+            s3_abort_pass storage policy=few;
+        }
     }
 
     server {
@@ -248,7 +255,7 @@ $t->aborts(map { ["X-02 another id: $_", "/a_b/media/k?uploadId=$_", $_ eq
 # X-03, X-04: HTTP/2
 
 SKIP: {
-	skip 'no HTTP/2', 1 unless $has_http2;
+	skip 'no http_v2 in nginx', 1 unless $has_http2;
 
 	my @one = (['#', "/alice/k$q#x"], ['# first', "/media/alice/k#$q"],
 		['absolute form', "http://gw.test/media/alice/k$q"],
@@ -395,9 +402,9 @@ for (['100-continue', 5], ['100-Continue', 70_000], ['200-ok', 5]) {
 	$c = $t->connect();
 	$t->mark();
 	$c->send("${start}Expect: $expect\r\nContent-Length: $length\r\n\r\n");
-	like($c->answer(8)->{status}, qr/^(?:400|408|)\z/,
+	like($c->answer(13)->{status}, qr/^(?:400|408|)\z/,
 		"X-06 Expect: $expect, and no body comes");
-	cmp_ok(time() - $begin, '<', 7, "X-06 Expect: $expect: bounded");
+	cmp_ok(time() - $begin, '<', 12, "X-06 Expect: $expect: bounded");
 	$t->nothing_sent("X-06 Expect: $expect: nothing sent");
 	$c->close();
 }
@@ -551,7 +558,7 @@ for my $header (@headers) {
 			. ($code // '') . ' ', "$row $name with a $status")
 			or diag($r->{raw});
 		unlike($r->{raw}, qr/LEAK/, "$row $name is not relayed");
-		cmp_ok(time() - $begin, '<', 5, "$row $name is not obeyed")
+		cmp_ok(time() - $begin, '<', 10, "$row $name is not obeyed")
 			if $name =~ /Limit/;
 	}
 }
@@ -624,7 +631,8 @@ for (['chunks', "HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 	is(result(ask('kept', [{ raw => $raw, split => $split,
 		pause => 0.05 }, 204])), '204  ABORTED', "$row 204 and $name");
-	sleep 0.15 if $split;
+	$t->wait_for(sub { $storage->events('close') },
+		"$row 204 and $name: nginx closes the connection") if $split;
 	is(result(ask('kept')), '204  ABORTED', "$row 204 and $name: the next");
 	is(scalar(() = $t->sent()), 1, "$row 204 and $name: sent once");
 }
@@ -679,7 +687,7 @@ for (['extension', chunked($none, '', ";x=\"$code\"")],
 		'404 NoSuchUpload GONE', "$row $name: from the status alone");
 	unlike($r->{raw}, qr/Bucket|laugh|haha|LEAK/,
 		"$row $name: nothing of it is relayed");
-	cmp_ok(time() - $begin, '<', 3, "$row $name: at once");
+	cmp_ok(time() - $begin, '<', 10, "$row $name: at once");
 	is(result(ask('kept')), '204  ABORTED', "$row $name: the next");
 }
 
@@ -715,7 +723,7 @@ for (['the same length twice', "Content-Length: 40\r\n" x 2],
 #
 # X-20: an answer that comes too late
 
-is(result(ask('kept', [{ raw => $wrong, delay => 0.7 }, 204])),
+is(result(ask('impatient', [{ raw => $wrong, delay => 0.7 }, 204])),
 	'504 ServiceUnavailable UNKNOWN', 'X-20 an answer that is late');
 my ($before) = map { $_->{conn} } $t->sent();
 is(result(ask('kept')), '204  ABORTED', 'X-20 the next has its own');
@@ -737,7 +745,7 @@ my $begin = time();
 
 is(result($r = ask('full')), '504 ServiceUnavailable FAILED',
 	'F-02 connect_timeout: nothing was sent');
-cmp_ok(time() - $begin, '<', 5, 'F-02 connect_timeout: bounded');
+cmp_ok(time() - $begin, '<', 10, 'F-02 connect_timeout: bounded');
 like($r->{headers}{'retry-after'}, qr/^\d+\z/, 'F-02 Retry-After');
 close $_ for @fill, $full_socket;
 
@@ -747,7 +755,7 @@ $begin = time();
 is(result(ask('storage', sub ($r) { return { pause => 0.1, split => 1000,
 	raw => http_error('', "$code " x 100_000) } })),
 	'404 NoSuchUpload GONE', 'F-14 an endless body');
-cmp_ok(time() - $begin, '<', 3, 'F-14 an endless body: at once');
+cmp_ok(time() - $begin, '<', 10, 'F-14 an endless body: at once');
 
 # an overloaded server has not failed
 
@@ -854,20 +862,32 @@ for my $n (1, $TENANTS / 2, $TENANTS) {
 	is(tenant($n, ($n - 1) . '/k')->{status}, 403, "H-12 not that of $n");
 }
 
-sub median(@list) {
-	return (sort { $a <=> $b } @list)[@list / 2];
+# The least CPU time that the worker took for it, in milliseconds.
+
+my ($worker) = $t->workers();
+
+sub least_cpu($sub) {
+	my $least = 1e9;
+
+	for (1 .. 31) {
+		my $before = $t->cpu($worker);
+		$sub->();
+		my $ms = 1000 * ($t->cpu($worker) - $before);
+		$least = $ms if $ms < $least;
+	}
+
+	return $least;
 }
 
-my $many = median(map { my $s = time(); tenant($TENANTS, "$TENANTS/k");
-	time() - $s } 1 .. 31);
-my $one = median(map { my $s = time(); $t->abort("/media/k$q");
-	time() - $s } 1 .. 31);
-cmp_ok($many, '<', 3 * $one + 0.005, 'H-12 100,000 rules cost a look-up');
+my $many = least_cpu(sub { tenant($TENANTS, "$TENANTS/k") });
+my $few = least_cpu(sub { tenant(1, "few/1/k") });
+cmp_ok($many, '<', 1.5 * $few + 0.1, 'H-12 100,000 rules cost a look-up')
+	and note(sprintf '%.2f and %.2f ms', $many, $few);
 
 $begin = time();
 ($rc, $out) = $t->nginx_test($conf);
 is($rc, 0, 'H-12 100,000 rules and 10,000 keys are read') or diag($out);
-cmp_ok(time() - $begin, '<', $sanitized ? 60 : 10, 'H-12 in seconds');
+cmp_ok(time() - $begin, '<', $sanitized ? 60 : 30, 'H-12 in seconds');
 
 ###############################################################################
 

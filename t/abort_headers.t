@@ -184,6 +184,20 @@ $t->aborts(
 		. "Host: gw.test\r\n\r\n", '400'],
 );
 
+# the line of the log that a body has, once and whatever its size
+
+for (['D-12 body', "Content-Length: 5\r\n", 'hello'],
+	['D-13 big body', "Content-Length: 90000\r\n", 'x' x 90000])
+{
+	my ($name, $header, $body) = @$_;
+	my $before = length $t->error_log('warn');
+
+	$t->request("$start${header}Connection: close\r\n\r\n$body");
+	is(scalar(() = substr($t->error_log('warn'), $before)
+		=~ /s3 abort refused: InvalidRequest \(.* takes no body\)/g),
+		1, "$name: logged");
+}
+
 # an empty chunked body is no body
 
 my $r = $t->request("$start${chunked}Connection: close\r\n\r\n0\r\n\r\n");

@@ -15,8 +15,6 @@ use S3Abort;
 my $t = S3Abort->new();
 
 plan(skip_all => 'no http_v2 in nginx') unless $t->has('http_v2_module');
-plan(skip_all => 'no curl with HTTP/2')
-	unless (qx/curl --version 2>&1/ // '') =~ /HTTP2/;
 
 my $storage = $t->storage();
 my $backend = $t->decoy('backend');

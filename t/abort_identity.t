@@ -33,6 +33,7 @@ my %client = map { $_->[0] => $t->certificate($_->[0], client => 1,
 	['self', cn => 'alice'],
 	['revoked', issuer => 'ca', cn => 'alice'],
 	['odd', issuer => 'ca', cn => 'al/ice'],
+	['nul', issuer => 'ca', cn => "alice\0.evil"],
 	['server-only', issuer => 'ca', cn => 'alice', client => 0]);
 
 $t->crl('ca', 'revoked');
@@ -200,6 +201,8 @@ for (qw/ expired future unknown self revoked /) {
 
 is(tls(1, "/media/al/ice/k$q", 'odd'), '403 AccessDenied',
 	'a name that no tenant has');
+is(tls(1, "/media/alice/k$q", 'nul'), '403 AccessDenied',
+	'E-30 a NUL behind the name');
 
 is(tls(2, "/media/alice/k$q", 'alice'), "204 /media/alice/k$q",
 	'optional_no_ca, a good certificate');

@@ -173,7 +173,7 @@ sub log_lines($n) {
 # The same, once it is what is wanted; or after some seconds.
 
 sub soon($want, $port, $name, %key) {
-	my $end = time() + 10;
+	my $end = time() + 30;
 	my $got;
 
 	1 until ($got = everywhere($port, %key)) eq $want || time() > $end;
@@ -183,7 +183,7 @@ sub soon($want, $port, $name, %key) {
 # A change is in force once "refresh" is over; a slow machine has some more.
 
 sub refresh() {
-	sleep $REFRESH + 0.3;
+	sleep $REFRESH + 0.6;
 }
 
 my $UNKNOWN = 'InvalidAccessKeyId';
@@ -503,14 +503,21 @@ my $full = 1e9;
 $t->write_keys('none.keys', '');
 
 for (1 .. 3) {
-	my $time = time();
+	my $time = cpu();
 	is(($t->nginx_test($test =~ s/many\.keys/none.keys/r))[0], 0,
 		'nginx -t of no keys');
-	$empty = min($empty, time() - $time);
+	$empty = min($empty, cpu() - $time);
 
-	$time = time();
+	$time = cpu();
 	is(($t->nginx_test($test))[0], 0, 'nginx -t of 100,000 keys');
-	$full = min($full, time() - $time);
+	$full = min($full, cpu() - $time);
+}
+
+# of all that ran and has ended
+
+sub cpu() {
+	my (undef, undef, $user, $system) = times;
+	return $user + $system;
 }
 
 sub min($a, $b) {
@@ -518,7 +525,8 @@ sub min($a, $b) {
 }
 
 note(sprintf '%d keys: %.3f s', $MANY, $full - $empty);
-cmp_ok($full - $empty, '<', 0.5, '100,000 keys are read in no time');
+cmp_ok($full - $empty, '<', 0.5, '100,000 keys are read in no time, '
+	. 'and each was looked up once: whether it is there already');
 
 # the signing keys of a day are kept in slots: keys that have one slot
 

@@ -263,7 +263,7 @@ $t->wait_for(sub { !grep { alive($_) } @old }, 'I-01 the old workers end');
 
 # G-17: nothing of the old pair is left, in the master or in new workers
 
-for my $pid ($t->{nginx_pid}, $t->workers()) {
+for my $pid ($t->{nginx_pid}, children($t->{nginx_pid})) {
 	is(join(' ', grep { in_memory($pid, $pair{$_}{secret}) } qw/ OLD NEW /),
 		'NEW', 'G-17 a reload wipes the old secret, process '
 		. ($pid == $t->{nginx_pid} ? 'master' : 'worker'));
@@ -296,7 +296,7 @@ gate();
 ($new) = in_flight(1, '/media/hangs');
 my $start = time();
 ok($t->reload(), 'G-17 worker_shutdown_timeout ends the old worker');
-cmp_ok(time() - $start, '<', 5, 'G-17 in its time');
+cmp_ok(time() - $start, '<', 10, 'G-17 in its time');
 isnt($new->answer(2)->{status}, 204, 'G-17 an abort without an answer');
 open_gate();
 $storage->answer(204);
@@ -449,7 +449,7 @@ gate();
 @clients = in_flight(3, '/media/term');
 $start = time();
 is($t->stop('TERM'), 0, 'I-06 TERM');
-cmp_ok(time() - $start, '<', 5, 'I-06 TERM is bounded');
+cmp_ok(time() - $start, '<', 10, 'I-06 TERM is bounded');
 unlike(answers(@clients), qr/2\d\d/, 'I-06 TERM: no answer is made up');
 open_gate();
 $storage->answer(204);

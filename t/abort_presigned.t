@@ -216,6 +216,7 @@ cases(map { ["E-12 X-Amz-Expires=$_",
 cases(['E-12 raw plus', '400 AuthorizationQueryParametersError',
 	expires => '+60', query => sub { s/Expires=%2B60/Expires=+60/ }],
 	['E-12 00060 is a number', $OK, expires => '00060'],
+	['E-12 twice', $ARGUMENT, query => sub { s/\z/&X-Amz-Expires=900/ }],
 	['E-12 00060 is 60', $DENIED, expires => '00060', time => now(-65)]);
 
 ###############################################################################

@@ -155,6 +155,31 @@ my @policies = (
 		["${long}a", 'a'], ['b' x 1024, 'd']],
 	} ['', ''], [', no JIT', '(*NO_JIT)']),
 
+	# an error is no "does not match", in a deny least of all
+
+	(map { my ($name, $limit) = @$_;
+	["H-04 $name, deny", "allow; # a\n"
+		. "deny \"key~$limit(*NO_START_OPT)(a|b|c)*x\"; # d",
+		['abcabcabc', 'd']],
+	["H-04 $name, negative lookahead", "allow; # a\n"
+		. "deny \"key~$limit(*NO_START_OPT)(?!(a|b|c)*x).*\"; # d",
+		['abcabcabcx', 'd']],
+	["H-04 $name, allow", "allow \"key~$limit(*NO_START_OPT)(?!(a|b|c)*x)"
+		. '.*"; # a', ['abcabcabc', '']],
+	["H-04 $name, another condition does not hold", "allow; # a\n"
+		. "deny \"key~$limit(*NO_START_OPT)(a|b|c)*x\" bucket=other;"
+		. ' # d', ['abcabcabc', 'a']],
+	["H-04 $name, another condition holds", "allow; # a\ndeny bucket=media "
+		. "\"key~$limit(*NO_START_OPT)(a|b|c)*x\"; # d",
+		['abcabcabc', 'd']],
+	} ['match limit', '(*LIMIT_MATCH=0)'],
+		['match limit, no JIT', '(*NO_JIT)(*LIMIT_MATCH=1)'],
+		['depth limit', '(*NO_JIT)(*LIMIT_DEPTH=1)'],
+		['heap limit', '(*NO_JIT)(*LIMIT_HEAP=0)']),
+	['H-04 without a limit', "allow; # a\n"
+		. 'deny "key~(*NO_START_OPT)(a|b|c)*x"; # d',
+		['abcabcabc', 'a'], ['abcabcabcx', 'd']],
+
 	# many: their time is that of the request
 
 	['two that take too long', join("\n", map { "allow \"key~(a+)+$_\";" }
@@ -339,7 +364,11 @@ for (
 	['H-03 recursion, Oniguruma\'s form', 'allow "key~(?<x>a\\g<x>?b)"',
 		qr/invalid condition/],
 	['H-03 \\X', 'allow "key~a\X+b"', qr/invalid condition .*: \\X/],
-	['H-03 no recursion', 'allow "key~a\\(?R[(?1)]"', ''],
+	['H-03 recursion behind a quotation', 'allow "key~\\Q[\\E(?R)?"',
+		qr/invalid condition/],
+	['H-03 what may be a recursion', 'allow "key~a[(?1)]"',
+		qr/invalid condition/],
+	['H-03 no recursion', 'allow "key~a\\(?R"', ''],
 	['H-03 callout', 'allow "key~a(?C1)b"', qr/invalid condition/])
 {
 	my ($name, $rule, $want) = @$_;

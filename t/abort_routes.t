@@ -19,6 +19,7 @@ my $backend = $t->decoy('backend');
 my $redirecting = $t->decoy('redirecting', unchecked => 1, answer =>
 	{ status => 200, body => '', headers =>
 	[['X-Accel-Redirect', '/inner/key?uploadId=A']] });
+my $open = $t->decoy('open', unchecked => 1);
 
 $t->write_keys('tenants.keys', "alice AKIALICE CANARY/alice+secret\n");
 $t->write('passwords', "alice:{PLAIN}password\n");
@@ -252,6 +253,81 @@ http {
         }
     }
 
+    # levels that have, or have not, an s3_abort_pass of their own
+
+    server {
+        listen 127.0.0.1:%%PORT_5%%;
+        s3_abort_identity trusted $http_x_tenant;
+
+        location /moved/ {
+            s3_abort_pass storage policy=all;
+            rewrite ^/moved/(.*) /without/$1 last;
+        }
+
+        location /without/ {
+            proxy_pass http://%%STORAGE_backend%%;
+        }
+
+        location /moved-off/ {
+            s3_abort_pass storage policy=all;
+            rewrite ^/moved-off/(.*) /off/$1 last;
+        }
+
+        location /off/ {
+            s3_abort_pass off;
+            proxy_pass http://%%STORAGE_open%%;
+        }
+
+        location /mirrored/ {
+            s3_abort_pass off;
+            mirror /mirror;
+            proxy_pass http://%%STORAGE_open%%;
+        }
+
+        location = /mirror {
+            internal;
+            s3_abort_pass storage policy=all;
+            proxy_pass http://%%STORAGE_backend%%$request_uri;
+        }
+
+        location /if/ {
+            s3_abort_base_path /if;
+            proxy_pass http://%%STORAGE_open%%;
+
+            if ($http_x_if) {
+                s3_abort_pass storage policy=all;
+            }
+        }
+
+        location /if-off/ {
+            s3_abort_base_path /if-off;
+            s3_abort_pass storage policy=all;
+            proxy_pass http://%%STORAGE_open%%;
+
+            if ($http_x_if) {
+                s3_abort_pass off;
+            }
+        }
+
+        location /limit/ {
+            s3_abort_base_path /limit;
+            proxy_pass http://%%STORAGE_open%%;
+
+            limit_except GET {
+                s3_abort_pass storage policy=all;
+            }
+        }
+
+        location /limit-policy/ {
+            s3_abort_base_path /limit-policy;
+            s3_abort_pass storage policy=all;
+
+            limit_except GET {
+                s3_abort_pass storage policy=none;
+            }
+        }
+    }
+
     # J-05: satisfy any
 
     server {
@@ -283,9 +359,12 @@ sub at($port, $target, @headers) {
 		. join '', map { " $_->{target}" } $t->sent();
 }
 
+sub saw($name) {
+	return join ' ', map { "$_->{method} $_->{target}" } $t->sent($name);
+}
+
 sub backend_saw() {
-	return join ' ', map { "$_->{method} $_->{target}" }
-		$t->sent('backend');
+	return saw('backend');
 }
 
 # port, path, whether the abort is forwarded or what is answered
@@ -348,10 +427,21 @@ for (@routes) {
 $t->abort("/post/media/k$q");
 is(scalar(() = $t->sent()), 1, 'J-04 post_action: sent once');
 
-# a subrequest that is a DELETE itself
+# a subrequest that is sent as a DELETE, but is no abort
 
-like(at(1, "/auth-raw/media/k$q"), qr/^(?:403|500) \w+\z|^204/,
+is(at(1, "/auth-raw/media/k$q"), "204 /media/k$q",
 	'J-04 auth_request with proxy_method');
+is(backend_saw(), 'DELETE /check', 'J-04 auth_request with proxy_method: asks');
+
+# one that is an abort: a mirror of a request that "off" let go
+
+is(at(5, "/mirrored/media/k$q"), '200', 'J-04 a mirrored abort: the request');
+is(saw('open'), "DELETE /mirrored/media/k$q",
+	'J-04 a mirrored abort: goes its way');
+$t->wait_for(sub { $t->error_log('error') =~
+	/s3 abort in a subrequest, refused/ },
+	'J-04 a mirrored abort: the subrequest is refused');
+is(backend_saw(), '', 'J-04 a mirrored abort: not handed on');
 
 # rewritten to another location: judged there, from the raw target
 
@@ -360,6 +450,32 @@ is(at(1, "/last/media/k$q"), '403 AccessDenied',
 is(at(1, "/last/k$q", 'Host', 'gw.test'), '403 AccessDenied',
 	'J-06 rewrite last: and policy judges it');
 is(backend_saw(), '', 'J-06 rewrite last: not handed on');
+
+# ... where there is none, refused; where it says so, let go
+
+is(at(5, "/moved/media/k$q"), '403 AccessDenied',
+	'J-06 rewrite to a location without s3_abort_pass');
+is(backend_saw(), '', 'J-06 ... without s3_abort_pass: not handed on');
+like($t->error_log('error'), qr/s3 abort left its location for one that/,
+	'J-06 ... without s3_abort_pass: logged');
+is(at(5, "/moved-off/media/k$q"), '200', 'J-06 rewrite to an "off" location');
+is(saw('open'), "DELETE /off/media/k$q", 'J-06 ... "off": let go');
+
+# s3_abort_pass in if and limit_except
+
+for (['/if', '', 'open'], ['/if', 1, 'storage'], ['/if-off', '', 'storage'],
+	['/if-off', 1, 'open'], ['/limit', '', 'storage'],
+	['/limit-policy', '', '403 AccessDenied'])
+{
+	my ($path, $if, $want) = @$_;
+
+	is(at(5, "$path/media/k$q", 'X-If', $if), $want eq 'open' ? '200'
+		: $want eq 'storage' ? "204 /media/k$q" : $want,
+		"s3_abort_pass in $path" . ($if && ', which is true'));
+	is(saw('open'), $want eq 'open' ? "DELETE $path/media/k$q" : '',
+		"s3_abort_pass in $path" . ($if && ', which is true')
+		. ': what the location\'s own handler sees');
+}
 
 # return answers for itself
 
@@ -370,9 +486,9 @@ $t->nothing_sent('J-08 return 403: nothing handed on');
 
 # X-Accel-Redirect from a back-end that was given the abort by "off"
 
-like(at(1, "/accel/media/k$q"), qr/^[45]\d\d|^204|^200/,
-	'J-06 X-Accel-Redirect');
-unlike(backend_saw(), qr/DELETE|media/, 'J-06 X-Accel-Redirect: not handed on');
+is(at(1, "/accel/media/k$q"), '403 AccessDenied',
+	'J-06 X-Accel-Redirect: judged where it ends, from the raw target');
+is(backend_saw(), '', 'J-06 X-Accel-Redirect: not handed on');
 
 # off is off
 

@@ -223,7 +223,7 @@ is($sent->{'x-amz-content-sha256'}, SigV4::EMPTY_SHA256,
 # E-26 E-27 B-13: a signature is over what the escapes mean
 
 sub escaped($name, $target, $sent, $wire = undef) {
-	return ["E-27 $name", $wire // $target, target => $target,
+	return ["E-27 B-13 $name", $wire // $target, target => $target,
 		sent => $sent];
 }
 

@@ -34,6 +34,9 @@ $storage->{keys}{$first->{access_key}} = $first->{keys}{$first->{access_key}};
 my $odd = q{odd"file\\with{braces}.credentials};
 $t->write($odd, $storage->credentials(), 0640);
 
+my $keys = "carol AKICAROL CANARY/carol+secret\n";
+$t->write_keys('tenants.keys', $keys);
+
 my $conf = <<"EOC";
 
 %%LOAD%%
@@ -51,7 +54,7 @@ http {
         host         storage.test;
         region       kr-standard;
         credentials  %%TESTDIR%%/storage.credentials refresh=100ms;
-        read_timeout 400ms;
+        read_timeout 2s;
     }
 
     upstream two {
@@ -129,6 +132,11 @@ http {
         location /limited/ {
             s3_abort_base_path /limited;
             limit_req zone=buckets;
+        }
+
+        location /signed/ {
+            s3_abort_base_path /signed;
+            s3_abort_identity sigv4 keys=%%TESTDIR%%/tenants.keys refresh=100ms;
         }
 
         location /deny/ { deny all; }
@@ -440,14 +448,12 @@ is(join(' ', since($second, @last)), '1 1 0 0', 'times: of the last abort');
 cmp_ok({ metrics() }->{s3_abort_config_loaded_timestamp_seconds}, '<',
 	$second, 'times: of the configuration');
 
-# promtool is of the Debian package "prometheus"; "make test" takes it out
+# of the Debian package "prometheus"
 
-SKIP: {
-	my ($promtool) = grep { -x } 'build/promtool',
-		map { "$_/promtool" } split /:/, $ENV{PATH};
+my ($promtool) = grep { -x } 'build/promtool',
+	map { "$_/promtool" } split /:/, $ENV{PATH};
 
-	skip 'no promtool', 2 unless $promtool;
-
+if (ok($promtool, 'promtool, which "make check" takes out of its package')) {
 	$t->write('metrics.txt', get('/metrics')->{body});
 	my $said = qx!$promtool check metrics < $dir/metrics.txt 2>&1!;
 	is($?, 0, 'promtool check metrics');
@@ -546,10 +552,6 @@ ok(index($page->{body}, qq!file="$dir/odd\\"file\\\\with{braces}!) > 0,
 #
 # Files
 
-my @file = ('file', "$dir/storage.credentials");
-my $loads = $label->('file_loads_total', @file);
-my $failures = $label->('file_failures_total', @file);
-
 sub changes_by($metric, $n, $name) {
 	my $was = $last{$metric};
 
@@ -561,47 +563,57 @@ sub changes_by($metric, $n, $name) {
 	%last = %m;
 }
 
-%last = metrics();
-cmp_ok($last{$loads}, '>=', 1, 'files: the first load is counted');
-is($last{$failures}, 0, 'files: no failure');
-cmp_ok($last{$label->('file_age_seconds', @file)}, '<', 100, 'files: age');
+for (['storage.credentials', $storage->credentials(), sub { abort("/$k") }],
+	['tenants.keys', $keys, sub { $t->signed_abort(
+	"/signed/$k?uploadId=A", access_key => 'AKICAROL',
+	secret => 'CANARY/carol+secret') }])
+{
+	my ($name, $good, $ask) = @$_;
+	my ($loads, $failures, $modified, $stale) = map { $label->($_, 'file',
+		"$dir/$name") } qw/ file_loads_total file_failures_total
+		file_modified_timestamp_seconds file_stale /;
 
-my $modified = $label->('file_modified_timestamp_seconds', @file);
-my $stale = $label->('file_stale', @file);
+	%last = metrics();
+	cmp_ok($last{$loads}, '>=', 1, "$name: the first load is counted");
+	is($last{$failures}, 0, "$name: no failure");
+	cmp_ok($last{$modified}, '<=', time, "$name: modified in the past");
 
-cmp_ok($last{$modified}, '<=', time, 'files: modified in the past');
-$t->write('storage.credentials', "# again\n" . $storage->credentials(), 0640);
-utime 1500000000, 1500000000, "$dir/storage.credentials";
-changes_by($loads, $WORKERS, 'files: a change is loaded by each worker');
-is($last{$failures}, 0, 'files: and is no failure');
-is("$last{$modified} $last{$stale}", '1500000000 0',
-	'files: modified, not stale');
+	$t->write($name, "# again\n$good", 0640);
+	utime 1500000000, 1500000000, "$dir/$name";
+	changes_by($loads, $WORKERS, "$name: a change is loaded by each worker");
+	is($last{$failures}, 0, "$name: and is no failure");
+	is("$last{$modified} $last{$stale}", '1500000000 0',
+		"$name: modified, not stale");
 
-$t->expect_log(qr/storage\.credentials/);
-$t->write('storage.credentials', "nonsense\n", 0640);
-changes_by($failures, $WORKERS, 'files: a bad one is a failure for each');
-is("$last{$modified} $last{$stale}", '1500000000 1',
-	'files: a bad one: what is in use is older, and stale');
-is($last{$label->('file_stale', file => "$dir/first.credentials")}, 0,
-	'files: another is not stale');
+	$t->expect_log(qr/\Q$name\E/);
+	$t->write($name, "nonsense\n", 0640);
+	changes_by($failures, $WORKERS, "$name: a bad one is a failure for each");
+	is("$last{$modified} $last{$stale}", '1500000000 1',
+		"$name: a bad one: what is in use is older, and stale");
+	is($last{$label->('file_stale', file => "$dir/first.credentials")}, 0,
+		"$name: another is not stale");
 
-$t->write('storage.credentials', $storage->credentials(), 0644);
-changes_by($failures, $WORKERS, 'files: so is a mode');
+	$t->write($name, $good, 0644);
+	changes_by($failures, $WORKERS, "$name: so is a mode");
 
-unlink "$dir/storage.credentials";
-changes_by($failures, $WORKERS, 'files: so is one that is gone');
-is(abort("/$k")->{status}, 204, 'files: the old content serves');
-sleep 2.5;
-is({ metrics() }->{$stale}, 1, 'files: it stays stale');
+	unlink "$dir/$name";
+	changes_by($failures, $WORKERS, "$name: so is one that is gone");
+	is($ask->()->{status}, 204, "$name: the old content serves");
+	sleep 2.5;
+	is({ metrics() }->{$stale}, 1, "$name: it stays stale");
 
-my $was = $last{$loads};
-$t->write('storage.credentials', $storage->credentials(), 0640);
-changes_by($loads, $WORKERS, 'files: a good one is loaded again');
-is($last{$stale}, 0, 'files: and is not stale');
-cmp_ok($last{$modified}, '>', 1500000000, 'files: and younger');
+	$t->write($name, $good, 0640);
+	changes_by($loads, $WORKERS, "$name: a good one is loaded again");
+	is($last{$stale}, 0, "$name: and is not stale");
+	cmp_ok($last{$modified}, '>', 1500000000, "$name: and younger");
 
-%m = metrics();
-cmp_ok($m{$label->('file_age_seconds', @file)}, '<', 10, 'files: age');
+	reload();
+	my %m = metrics();
+	cmp_ok($m{$loads}, '>', $last{$loads}, "$name: a reload reads it");
+	is($m{$failures}, $last{$failures}, "$name: a reload is no failure");
+}
+
+sleep 1;			# the next reload is one of another second
 counted();
 
 ###############################################################################
@@ -679,6 +691,103 @@ for (1 .. 2 * $WORKERS) {
 		[requests('ALLOWED', 'OK'),
 		forwarded('storage', 'ABORTED', '2xx')]);
 }
+
+# H-11: killed while they count
+
+my ($asked, $answered) = (0, 0);
+@children = ();
+
+for my $n (1 .. 3) {
+	pipe my $read, my $write or die "pipe: $!\n";
+	defined(my $pid = fork()) or die "fork: $!\n";
+
+	if ($pid == 0) {
+		$t->in_child({});
+		my ($asked, $answered) = (0, 0);
+
+		until (-e "$dir/enough") {
+			my $sock = IO::Socket::INET->new(PeerAddr =>
+				'127.0.0.1:' . $t->port()) or next;
+			print $sock S3Abort::request_bytes('DELETE',
+				'/otherbucket/k?uploadId=A');
+			$asked++;
+			$answered++ if join('', <$sock>) =~ /AccessDenied/;
+		}
+
+		syswrite $write, "$asked $answered";
+		POSIX::_exit(0);
+	}
+
+	close $write;
+	push @children, [$pid, $read];
+}
+
+my $kills = 12;
+
+for (1 .. $kills) {
+	sleep 0.1;
+	my ($victim) = $t->workers();
+	kill 'KILL', $victim;
+	$t->wait_for(sub { my @now = $t->workers();
+		@now == $WORKERS && !grep { $_ eq $victim } @now });
+}
+
+$t->write('enough', '');
+
+for (@children) {
+	my ($pid, $read) = @$_;
+	my ($n, $m) = split / /, join '', <$read>;
+	$asked += $n;
+	$answered += $m;
+	waitpid $pid, 0;
+}
+
+# one that was answered, or about to be, by a worker that died is lost at most
+
+my $n = counted(qr/file_loads/) =~ s/^requests\{decision=DENIED,code=AccessDenied
+	\}\ (\d+)\z/$1/xr;
+cmp_ok($n, '>=', $answered - $kills * @children,
+	'H-11 workers are killed while they count: no other count is lost');
+cmp_ok($n, '<=', $asked, 'H-11 none is made up');
+counts("H-11 it goes on, $_", "/$k", '204 ', [requests('ALLOWED', 'OK'),
+	forwarded('storage', 'ABORTED', '2xx')]) for 1 .. $WORKERS;
+
+# and by one that holds the lock of the zone, which is not even taken then:
+# the first word of the zone is its holder
+
+my ($holder) = $t->workers();
+my @zones = $t->read("/proc/$holder/maps") =~ m!^(\w+)-\w+ rw-s .*/dev/zero!gm;
+open my $memory, '+<:raw', "/proc/$holder/mem" or die "/proc/$holder/mem: $!\n";
+
+no warnings 'portable';
+
+for (grep { defined zone_lock($_) } @zones) {
+	sysseek $memory, hex $_, 0;
+	syswrite $memory, pack 'Q', $holder;
+}
+
+# The lock of a zone, which is 0; undef where there is no zone.
+
+sub zone_lock($start) {
+	sysseek $memory, hex $start, 0;
+	sysread $memory, my $lock, 8 or return undef;
+	return unpack('Q', $lock) == 0 ? 0 : undef;
+}
+
+$t->expect_log(qr/shared memory zone "s3_abort" was locked by $holder/);
+$t->allow_log(qr/shared memory zone "buckets" was locked by $holder/);
+is(abort("/$k")->{status}, 204, 'H-11 a lock that is held stops no abort')
+	for 1 .. 2 * $WORKERS;
+is(abort('/otherbucket/k')->{status}, 403, 'H-11 and no refusal');
+kill 'KILL', $holder;
+$t->wait_for(sub { my @now = $t->workers();
+	@now == $WORKERS && !grep { $_ eq $holder } @now },
+	'H-11 the holder dies, another worker comes');
+counted();
+ok(reload(), 'H-11 the lock is free again');
+counted();
+counts('H-11 and all is counted', "/$k", '204 ', [requests('ALLOWED', 'OK'),
+	forwarded('storage', 'ABORTED', '2xx')]);
 
 # an endpoint that goes is not shown; one that comes back has its counts
 

@@ -243,8 +243,13 @@ is(ask('no_certificate'), '502 ServiceUnavailable',
 	'a storage that wants a certificate');
 $t->allow_log(qr/\[crit\].*alert certificate required/);
 
-is(ask('sha1'), '502 ServiceUnavailable', 'F-23 SHA-1');
-is(ask('tls1'), '502 ServiceUnavailable', 'F-23 TLS 1.0');
+for (['sha1', 'SHA-1'], ['tls1', 'TLS 1.0']) {
+	my ($endpoint, $name) = @$_;
+
+	is(ask($endpoint), '502 ServiceUnavailable', "F-23 $name");
+	is_deeply([$t->sent($endpoint)], [], "F-23 $name: nothing sent");
+}
+
 is(ask('tls12'), '204 ', 'TLS 1.2');
 is(ask('plain'), '502 ServiceUnavailable', 'F-09 plaintext on the TLS port');
 

@@ -5,7 +5,7 @@
 # memory of a process that ends: no secret.
 #
 # A library that is preloaded counts the calls of nginx, and lets one of them
-# fail.  A sanitized nginx allocates from its pools one by one (NGX_DEBUG_PALLOC),
+# fail: so it is also seen what work a request is.  A sanitized nginx allocates from its pools one by one (NGX_DEBUG_PALLOC),
 # so that there each single allocation of the module's fails once.
 #
 # TEST_TORTURE_ALL: each call of all, not only so many of each scenario.
@@ -23,13 +23,14 @@ use SigV4;
 
 my $TRIES = $ENV{TEST_TORTURE_ALL} ? 1e9 : 60;
 
-use constant { MEMORY => 1, SYSTEM => 2, CRYPTO => 4, TLS => 8, ALL => 15 };
+use constant { MEMORY => 1, SYSTEM => 2, CRYPTO => 4, TLS => 8, ALL => 15,
+	STALL => 16 };
 
 ###############################################################################
 
 my $cc = $ENV{CC} // 'cc';
 
-plan(skip_all => 'no C compiler') unless qx/$cc --version 2>&1/ && $? == 0;
+S3Abort::need('C compiler', qx/$cc --version 2>&1/ && $? == 0);
 
 my $t = S3Abort->new(sessions => 1);
 my $dir = $t->dir();
@@ -40,9 +41,13 @@ my $storage = $t->storage();
 my $tls = $t->storage('tls', tls => $cert, token => 1);
 
 my %alice = (access_key => 'AKIALICE', secret => 'CANARY/alice+secret');
+my %dave = (access_key => 'AKIDAVE', secret => 'CANARY/dave+secret');
+my %erin = (access_key => 'AKIERIN', secret => 'CANARY/erin+secret');
 my %carol = (access_key => 'AKICAROL', secret => 'CANARY/carol+secret');
 $t->write_keys('tenants.keys', "alice AKIALICE CANARY/alice+secret\n"
-	. "carol AKICAROL CANARY/carol+secret\n");
+	. "carol AKICAROL CANARY/carol+secret\n"
+	. "dave AKIDAVE CANARY/dave+secret\n"
+	. "erin AKIERIN CANARY/erin+secret\n");
 
 library();
 
@@ -81,6 +86,14 @@ http {
         region         kr-standard;
         credentials    %%TESTDIR%%/storage.credentials refresh=1h;
         next_upstream  error timeout http_500;
+    }
+
+    s3_abort_endpoint stalled {
+        url           http://%%STORAGE%%;
+        host          storage.test;
+        region        kr-standard;
+        credentials   %%TESTDIR%%/storage.credentials;
+        send_timeout  300ms;
     }
 
     upstream tls_two {
@@ -161,8 +174,7 @@ sub chosen($calls) {
 
 ###############################################################################
 #
-# Scenarios: the request; what comes if nothing fails; whether it may be sent;
-# the storage's answers; what fails
+# A request for an abort, signed by alice unless told otherwise.
 
 sub bytes($target, %o) {
 	my $headers = delete $o{headers} // [];
@@ -173,6 +185,66 @@ sub bytes($target, %o) {
 	return S3Abort::request_bytes('DELETE', $r->{target}, 'X-Tenant' => undef,
 		(map { @$_ } @{$r->{headers}}), @$headers);
 }
+
+###############################################################################
+#
+# Signing keys are derived once a day, and an unknown key is the same work as a
+# wrong signature.  carol warms up the worker: what follows is not its first.
+
+digests(\%carol);
+
+sub digests($tenant, %o) {
+	order(CRYPTO, 1e9);
+	my $r = $t->request(bytes('/media/alice/k', %$tenant, %o));
+	my ($calls) = counted(1e9);
+
+	return ($calls, "$r->{status}" . ($r->{code} && " $r->{code}"));
+}
+
+sub days_digests($name, $answer, $tenant, %o) {
+	my @seen = map { [digests($tenant, %o)] } 1 .. 3;
+	my @calls = map { $_->[0] } @seen;
+
+	is(join(', ', map { $_->[1] } @seen), join(', ', ($answer) x 3), $name);
+	cmp_ok($calls[0], '>', $calls[1], "$name: the first derives a key");
+	is($calls[2], $calls[1], "$name: the next ones do not");
+
+	return @calls;
+}
+
+my $denied = '403 AccessDenied';
+my %two = (headers => ['X-Endpoint', 'two']);
+
+days_digests("a tenant's key", $denied, \%dave);
+days_digests("the storage's key and a tenant's", 204, \%alice);
+days_digests("another endpoint's key", 204, \%alice, %two);
+
+is_deeply([days_digests('E-22 an unknown key', '403 InvalidAccessKeyId',
+	\%erin, access_key => 'X')], [days_digests('E-22 a wrong signature',
+	'403 SignatureDoesNotMatch', \%erin, secret => 'wrong')],
+	'E-22 and it is the same work');
+is((digests(\%erin, access_key => 'X', presigned => 1))[0],
+	(digests(\%erin, secret => 'wrong', presigned => 1))[0],
+	'E-22 and it is the same work, presigned');
+
+###############################################################################
+#
+# A storage that takes nothing of the request
+
+order(STALL, 0);
+my $stalled = $t->request(bytes('/media/alice/k',
+	headers => ['X-Endpoint', 'stalled']));
+order(0, 0);
+is("$stalled->{status} $stalled->{code}", '504 ServiceUnavailable',
+	'send_timeout');
+is_deeply([$t->sent()], [], 'send_timeout: nothing was sent');
+like($t->error_log('error'), qr/timed out\).*while sending request to upstream/,
+	'send_timeout: while sending');
+
+###############################################################################
+#
+# Scenarios: the request; what comes if nothing fails; whether it may be sent;
+# the storage's answers; what fails
 
 my $body = bytes('/media/alice/k', headers => ['Content-Length', 9])
 	. 'some body';
@@ -195,7 +267,7 @@ my @scenarios = (
 	['refused credentials', bytes('/media/alice/k'), 500, 1,
 		'403 InvalidAccessKeyId'],
 	['denied', bytes('/media/bob/k'), 403],
-	['denied by a regular expression', bytes('/media/alice/secret/k'), 403],
+	['denied by a regular expression (H-04)', bytes('/media/alice/secret/k'), 403],
 	['denied by tenant', bytes('/media/carol/k', %carol), 403],
 	['a wrong signature', bytes('/media/alice/k', secret => 'wrong'), 403],
 	['a wrong presigned one', bytes('/media/alice/k', secret => 'wrong',
@@ -378,13 +450,14 @@ sub library() {
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #undef mmap
 #undef open
 #undef fstat
 
-enum { MEMORY = 1, SYSTEM = 2, CRYPTO = 4, TLS = 8 };
+enum { MEMORY = 1, SYSTEM = 2, CRYPTO = 4, TLS = 8, STALL = 16 };
 
 static volatile struct {
     int    kind;
@@ -495,7 +568,6 @@ WRAP(int, connect, SYSTEM, -1, (int fd, const void *a, unsigned n),
      (fd, a, n))
 WRAP(ssize_t, send, SYSTEM, -1, (int fd, const void *b, size_t n, int f),
      (fd, b, n, f))
-WRAP(ssize_t, writev, SYSTEM, -1, (int fd, const void *v, int n), (fd, v, n))
 WRAP(ssize_t, recv, SYSTEM, -1, (int fd, void *b, size_t n, int f),
      (fd, b, n, f))
 WRAP(int, epoll_ctl, SYSTEM, -1, (int e, int o, int fd, void *v),
@@ -522,6 +594,22 @@ WRAP(int, SSL_write, TLS, -1, (void *s, void *b, int n), (s, b, n))
 WRAP(int, SSL_read, TLS, -1, (void *s, void *b, int n), (s, b, n))
 WRAP(int, X509_VERIFY_PARAM_set1_host, TLS, 0, (void *v, const char *h,
      size_t n), (v, h, n))
+
+/* a request to the storage may find a socket that is full for ever */
+
+ssize_t writev(int fd, const struct iovec *v, int n)
+{
+    ORIGINAL(writev)
+
+    if (orders && (orders->kind & STALL) && n && v[0].iov_len > 7
+        && memcmp(v[0].iov_base, "DELETE ", 7) == 0)
+    {
+        errno = EAGAIN;
+        return -1;
+    }
+
+    return fails(SYSTEM) ? -1 : original(fd, v, n);
+}
 
 int open64(const char *path, int flags, ...)
 {

@@ -57,7 +57,7 @@ http {
         host           storage.test;
         region         kr-standard;
         credentials    %%TESTDIR%%/storage.credentials;
-        read_timeout   300ms;
+        read_timeout   1s;
     }
 
     s3_abort_endpoint more {
@@ -65,7 +65,7 @@ http {
         host           storage.test;
         region         kr-standard;
         credentials    %%TESTDIR%%/storage.credentials;
-        read_timeout   3s;
+        read_timeout   10s;
         next_upstream  error timeout http_429 http_500 http_502 http_503
                        http_504;
     }
@@ -90,6 +90,14 @@ http {
         host           storage.test;
         region         kr-standard;
         credentials    %%TESTDIR%%/storage.credentials;
+    }
+
+    s3_abort_endpoint no_route {
+        url            http://255.255.255.255;
+        host           storage.test;
+        region         kr-standard;
+        credentials    %%TESTDIR%%/storage.credentials;
+        allow_plaintext  on;
     }
 
     s3_abort_endpoint kept {
@@ -233,11 +241,11 @@ my @nonsense = (
 	['half of the last line', substr $full, 0, -1],
 	['half a body', $error],
 	['half a chunked body', $chunk],
-	['garbage', "garbage\r\n\r\n"],
-	['HTTP/0.9', "<html>204</html>\n"],
-	['binary', "\x15\x03\x01\x00\x02\x02\x16"],
-	['another protocol', "SSH-2.0-OpenSSH\r\n\r\n"],
-	['HTTP/2', "HTTP/2 204\r\n\r\n"],
+	['F-10 garbage', "garbage\r\n\r\n"],
+	['F-10 HTTP/0.9', "<html>204</html>\n"],
+	['F-10 binary', "\x15\x03\x01\x00\x02\x02\x16"],
+	['F-10 another protocol', "SSH-2.0-OpenSSH\r\n\r\n"],
+	['F-10 HTTP/2', "HTTP/2 204\r\n\r\n"],
 	['no status', "HTTP/1.1 abc\r\n\r\n"],
 	['status of two digits', "HTTP/1.1 20\r\n\r\n"],
 	['status of four digits', "HTTP/1.1 2040 x\r\n\r\n"],
@@ -453,7 +461,9 @@ is("$r->{status} $r->{code}", '404 NoSuchBucket',
 	'F-32 the last answer counts');
 ok(!exists $r->{headers}{'retry-after'}, 'F-32 nothing of the first');
 
-is(result(ask('down')), '502 ServiceUnavailable FAILED', 'F-01 refused');
+is(result($r = ask('down')), '502 ServiceUnavailable FAILED', 'F-01 refused');
+is($r->{headers}{'retry-after'}, 1, 'F-01 refused: Retry-After');
+like(result($r = ask('no_route')), qr/^50[023] \w+ FAILED\z/, 'F-01 no route');
 
 ###############################################################################
 #

@@ -5,6 +5,7 @@
 
 use v5.36;
 
+use Cwd qw/ cwd /;
 use Test::More;
 
 use lib 't/lib';
@@ -136,6 +137,14 @@ shows('gone', $t->abort('/media/k?uploadId=A'), decision => 'ALLOWED',
 $storage->answer('409 OperationAborted');
 shows('failed', $t->abort('/media/k?uploadId=A'), decision => 'ALLOWED',
 	error => 'OperationAborted', outcome => 'FAILED', status => 409);
+
+for my $id ("a\x0cb", "a\xff", "a\x7f") {
+	$storage->answer("HTTP/1.1 204 No Content\r\n"
+		. "x-amz-request-id: $id\r\n\r\n");
+	shows('a request id that is no text', $t->abort('/media/k?uploadId=A'),
+		outcome => 'ABORTED', upstream_request_id => '');
+}
+
 $storage->answer(204);
 
 shows('denied', $t->abort('/secret/k?uploadId=A'), tenant => 'alice',
@@ -251,6 +260,10 @@ is($t->abort('/chosen/nowhere/k?uploadId=A')->{status}, 500,
 
 # G-08: all of them, in an answer of nginx's own
 
-is_deeply([grep { !exists $log->{$_} } @NAMES], [], 'G-08 all variables');
+my @defined = $t->read(cwd() . '/src/ngx_http_s3_abort_variables.c')
+	=~ /^ .*(?:abort_var\("|ngx_string\("s3_abort_)(\w+)"/gm;
+is_deeply([sort keys %$log], [sort @defined, qw/ request_method status
+	upstream_status upstream_addr request_time remote_addr /],
+	'G-08 all variables of the source are logged here, and looked through');
 
 $t->done();

@@ -15,28 +15,35 @@ use S3Abort;
 ###############################################################################
 
 # A client is a program that aborts one upload after the other.  Its stdin is
-# JSON: endpoint, region and cases, each with name, access_key, secret_key,
+# JSON: endpoint and cases, each with name, region, access_key, secret_key,
 # bucket, key and upload_id.  The last line that it prints is JSON: for each name
 # the outcome, as the client itself understood it: "ok" or S3's error code;
 # where the client is a command, also its exit status.
+#
+# Here: its name, the program, what a client with another region makes of being
+# told the right one, and the exit statuses.
+
+my $MALFORMED = 'AuthorizationHeaderMalformed';
 
 my @CLIENTS = (
-	['awscli', ['/usr/bin/python3', 't/clients/aws.py'],
+	['awscli', ['/usr/bin/python3', 't/clients/aws.py'], 'ok',
 		{ ok => 'exit 0', '' => 'exit 254' }],
-	['boto3', ['/usr/bin/python3', 't/clients/boto.py']],
+	['boto3', ['/usr/bin/python3', 't/clients/boto.py'], 'ok'],
 	['boto3, presigned',
-		['/usr/bin/python3', 't/clients/boto.py', 'presigned']],
-	['s3cmd', ['/usr/bin/python3', 't/clients/s3cmd.py'],
+		['/usr/bin/python3', 't/clients/boto.py', 'presigned'],
+		$MALFORMED],
+	['s3cmd', ['/usr/bin/python3', 't/clients/s3cmd.py'], 'ok',
 		{ ok => 'exit 0', '' => 'exit 77', NoSuchUpload => 'exit 12' }],
-	['@aws-sdk/client-s3', ['node', 't/clients/aws_sdk.js']],
+	['@aws-sdk/client-s3', ['node', 't/clients/aws_sdk.js'], $MALFORMED],
 	['@aws-sdk/s3-request-presigner',
-		['node', 't/clients/aws_sdk.js', 'presigned']],
-	['minio', ['node', 't/clients/minio.js']],
+		['node', 't/clients/aws_sdk.js', 'presigned'], $MALFORMED],
+	['minio', ['node', 't/clients/minio.js'], $MALFORMED],
 );
 
 my $NODE_MODULES = 'build/clients/node_modules';
 
-my %ACME = (access_key => 'ACME7KEY', secret_key => 'acme/secret+0123456789');
+my %ACME = (access_key => 'ACME7KEY', secret_key => 'acme/secret+0123456789',
+	region => 'kr-standard');
 
 ###############################################################################
 
@@ -104,7 +111,7 @@ $rgw->create_bucket('media');
 
 aborts(@$_) for @CLIENTS;
 
-sub aborts($name, $command, $exit = undef) {
+sub aborts($name, $command, $other_region, $exit = undef) {
 	my (@cases, %expected);
 
 	my $case = sub ($what, $expected, %o) {
@@ -128,9 +135,11 @@ sub aborts($name, $command, $exit = undef) {
 	$case->('no such upload', 'NoSuchUpload',
 		upload_id => '2~nosuchuploadnosuchuploadnosuchup');
 
+	$case->('another region', $other_region, region => 'us-east-1');
+
 	my $before = $rgw->contents();
 	my $outcomes = outcomes($command, { endpoint => $gateway,
-		region => 'kr-standard', cases => \@cases });
+		cases => \@cases });
 
 	is_deeply($outcomes, \%expected, "$name: outcomes");
 	is($rgw->contents(), without($before, map { $_->{made} }
@@ -162,9 +171,11 @@ sub without($contents, @ids) {
 
 $rgw->add_user('acme', @ACME{qw/ access_key secret_key /});
 $rgw->add_user('mismatch', 'ACME7MISMATCH', $ACME{secret_key});
+$rgw->add_user('nobody', 'NOBODY7KEY', $ACME{secret_key});
 
 $rgw->create_bucket('rclone');
-$rgw->allow('rclone', 'ListBucketMultipartUploads', 'acme', 'mismatch');
+$rgw->allow('rclone', 'ListBucketMultipartUploads', 'acme', 'mismatch',
+	'nobody');
 
 my ($status, $output);
 
@@ -189,6 +200,16 @@ is($status, 0, 'rclone, wrong secret: exit status');
 like($output, qr/SignatureDoesNotMatch/, 'rclone, wrong secret: code');
 like(uploads(), qr/mismatch$/, 'rclone, wrong secret: still there');
 
+($status, $output) = rclone('NOBODY7KEY');
+is($status, 0, 'rclone, unknown key: exit status');
+like($output, qr/InvalidAccessKeyId/, 'rclone, unknown key: code');
+like(uploads(), qr/mismatch$/, 'rclone, unknown key: still there');
+
+($status, $output) = rclone($ACME{access_key}, 'us-east-1');
+is($status, 0, 'rclone, another region: exit status');
+like($output, qr/AuthorizationHeaderMalformed/, 'rclone, another region: code');
+like(uploads(), qr/mismatch$/, 'rclone, another region: still there');
+
 upload('uploads/globex/plans');
 ($status, $output) = rclone($ACME{access_key});
 is($status, 0, "rclone, somebody else's: exit status");
@@ -205,12 +226,14 @@ sub uploads() {
 		'uploads'), 'Upload', 'Key');
 }
 
-sub rclone($access_key) {
+# as docs/clients.md has it
+
+sub rclone($access_key, $region = $ACME{region}) {
 	local %ENV = (%ENV,
 		RCLONE_CONFIG => '/dev/null',
-		RCLONE_S3_PROVIDER => 'Ceph',
+		RCLONE_S3_PROVIDER => 'Other',
 		RCLONE_S3_ENDPOINT => $gateway,
-		RCLONE_S3_REGION => 'kr-standard',
+		RCLONE_S3_REGION => $region,
 		RCLONE_S3_ACCESS_KEY_ID => $access_key,
 		RCLONE_S3_SECRET_ACCESS_KEY => $ACME{secret_key},
 		RCLONE_RETRIES => 1,

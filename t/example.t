@@ -1,15 +1,19 @@
 #!/usr/bin/perl
 
 # What "make run" shows: it ends by itself without a terminal, with 0 only if
-# every answer was as stated, and leaves no process and no file.
+# every answer was as stated; on a terminal it stays up until Ctrl-C.  It leaves
+# no process and no file.
 
 ###############################################################################
 
 use v5.36;
 
 use File::Temp qw/ tempdir /;
+use IO::Handle;
 use IO::Socket::INET;
+use POSIX qw/ WNOHANG /;
 use Test::More;
+use Time::HiRes qw/ sleep time /;
 
 ###############################################################################
 
@@ -45,6 +49,74 @@ like($output, qr/\Q$_\E/, $_) for 'HTTP/1.1 204 No Content',
 	'=> ListParts: it is still there', '=> the object is there',
 	'=> two of each', '=> a page that shows it';
 is(left(), ' ', 'nothing is left');
+
+# one that allows too much
+
+my $wrapped = tempdir(CLEANUP => 1);
+my $nginx = $ENV{NGINX} // '/usr/sbin/nginx';
+
+open my $fh, '>', "$wrapped/nginx" or die "$wrapped/nginx: $!";
+print $fh <<"EOF";
+#!/bin/sh
+sed -i 's/allow .*;/allow;/' "\$4"
+exec $nginx "\$@"
+EOF
+close $fh;
+chmod 0755, "$wrapped/nginx";
+
+($status, $output) = example(NGINX => "$wrapped/nginx");
+
+isnt($status, 0, 'exit status if an answer is not as stated');
+like($output, qr/^examples\/run: The answer was to be: 403$/m, 'which one');
+unlike($output, qr/Every answer was as stated/, 'and that is all it says');
+is(left(), ' ', 'nothing is left of that');
+
+# on a terminal: Ctrl-C when it waits for it, and before
+
+for (['It stays up until Ctrl-C', 0], ['A storage, and a gateway', 130]) {
+	my ($line, $want) = @$_;
+
+	my ($status, $output) = on_terminal($line);
+
+	is($status, $want, "$line: exit status after Ctrl-C");
+	is(left(), ' ', "$line: nothing is left");
+	next if $want;
+
+	like($output, qr/Every answer was as stated\./, "$line: every answer");
+	like($output, qr/\Qtail $dir\E/, "$line: commands to try");
+}
+
+# script(1) is the terminal: what comes from its stdin was typed
+
+sub on_terminal($until) {
+	local @ENV{qw/ TMPDIR SHELL /} = ($dir, '/bin/sh');
+	local $SIG{PIPE} = 'IGNORE';
+	my $output = "$wrapped/output";
+	my $end = time() + 120;
+
+	unlink $output;
+
+	my $pid = open my $typed, '|-', 'exec script -qfec'
+		. " 'exec examples/run' /dev/null > $output 2>&1"
+		or die "script: $!";
+	$typed->autoflush(1);
+
+	sleep 0.05 until slurp($output) =~ /\Q$until\E/ || time() > $end;
+
+	for (1 .. 30) {
+		print $typed "\cC";
+		last if waitpid($pid, WNOHANG) == $pid;
+		sleep 1;
+	}
+
+	return ($? >> 8, slurp($output));
+}
+
+sub slurp($file) {
+	open my $fh, '<', $file or return '';
+	local $/;
+	return <$fh> // '';
+}
 
 # a gateway that is none
 

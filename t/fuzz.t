@@ -1,81 +1,78 @@
-# The fuzz targets of the pure files: each replays its corpus, then looks for
-# TEST_FUZZ_SECONDS (5; 0: not at all) for more.
+# The fuzz targets: each replays its corpus, then looks for TEST_FUZZ_SECONDS
+# (60; 0: not at all) for more.  As many run at a time as there are processors.
 
 ###############################################################################
 
 use v5.36;
 
+use lib 't/lib';
+
 use File::Temp;
 use Test::More;
 
-my $build = $ENV{TEST_BUILD_DIR} // 'build';
-my $seconds = $ENV{TEST_FUZZ_SECONDS} // 5;
+use Fuzz;
 
-my @names = map { m{/fuzz_(\w+)\.c$} } sort glob 't/fuzz/fuzz_*.c';
+my $seconds = $ENV{TEST_FUZZ_SECONDS} // 60;
+my @names = Fuzz::targets();
 
 plan tests => 1 + 2 * @names;
 
-ok(@names >= 7, 'a target for each parser');
-
-# libFuzzer leaves here what it finds
+ok(@names >= 10, 'a target for each parser, one for nginx');
 
 my $dir = File::Temp->newdir();
 
-for my $name (@names) {
-	my $corpus = "t/fuzz/corpus/$name";
-	my @files = glob "$corpus/*";
+run_all('replay', sub ($name) { glob Fuzz::corpus($name) . '/*' }, \&replayed);
 
-	my ($status, $output) = run($name, @files);
+SKIP: {
+	skip 'TEST_FUZZ_SECONDS=0', scalar @names unless $seconds;
 
-	ok(@files && $status == 0, "$name: replays " . @files . ' inputs')
-		or diag(findings($output));
-
-	SKIP: {
-		skip 'TEST_FUZZ_SECONDS=0', 1 unless $seconds;
-
-		# finds go to the first folder, not to the corpus
-
-		mkdir "$dir/$name" or die "mkdir: $!";
-
-		($status, $output) = run($name, '-max_len=2048', '-timeout=5',
-			"-max_total_time=$seconds", "$dir/$name", $corpus);
-
-		my ($runs) = $output =~ /^Done (\d+) runs/m;
-
-		ok($status == 0 && $runs, "$name: finds nothing more")
-			or diag(findings($output));
-
-		note("$runs runs") if $runs;
-	}
+	run_all('look', sub ($name) {
+		mkdir "$dir/$name.new" or die "mkdir: $!";
+		return Fuzz::options($name, "$dir/$name.new", $seconds);
+	}, \&looked);
 }
 
 ###############################################################################
 
-sub run($name, @args) {
-	open my $out, '-|', "exec $build/fuzz/$name -artifact_prefix=$dir/ "
-		. join(' ', @args) . ' 2>&1' or die "open: $!";
+sub run_all($what, $args, $check) {
+	my @todo = @names;
+	my %running;
 
-	local $/;
-	my $output = <$out> // '';
-	close $out;
+	chomp(my $processors = `nproc`);
 
-	return ($?, $output);
+	while (@todo || %running) {
+
+		while (@todo && keys %running < ($processors || 1)) {
+			my $name = shift @todo;
+			my $its = "$dir/$name.$what";
+
+			mkdir $its or die "mkdir: $!";
+			$running{Fuzz::start($name, $its, $args->($name))}
+				= [$name, $its];
+		}
+
+		my $pid = wait();
+		my $status = $?;
+		my $done = delete $running{$pid} or next;
+
+		$check->(@$done, $status);
+	}
 }
 
+sub replayed($name, $its, $status) {
+	my $n = () = glob Fuzz::corpus($name) . '/*';
 
-# what went wrong, where, and the input
+	ok($n && $status == 0, "$name: replays $n inputs")
+		or diag(Fuzz::findings($its));
+}
 
-sub findings($output) {
-	my @lines = grep { !/^#\d+\s/ } split /^/, $output;
-	my $report = join '', @lines > 40 ? @lines[-40 .. -1] : @lines;
+sub looked($name, $its, $status) {
+	my ($runs, $edges) = Fuzz::statistics(Fuzz::output($its));
 
-	for my $file (grep { -f } glob "$dir/*") {
-		open my $fh, '<:raw', $file or next;
-		local $/;
-		$report .= "$file: " . unpack('H*', <$fh> // '') . "\n";
-	}
+	ok($status == 0 && $runs, "$name: finds nothing more")
+		or diag(Fuzz::findings($its));
 
-	return $report;
+	note("$runs runs, $edges edges") if $runs;
 }
 
 ###############################################################################

@@ -98,10 +98,12 @@ for my $name ('an upload', @RGW::DIFFICULT) {
 
 	is(answer($t->abort("$target?uploadId=$id")), '204', "\"$name\"");
 	is($rgw->contents(), $objects, "\"$name\": upload gone, object there");
+	is($rgw->get_object('media', $key)->{body}, 'an object',
+		"A-24 \"$name\": object unchanged by a 204");
 	is(answer($t->abort("$target?uploadId=$id")), '404 NoSuchUpload',
 		"\"$name\" again");
 	is($rgw->get_object('media', $key)->{body}, 'an object',
-		"\"$name\": object unchanged");
+		"A-24 \"$name\": object unchanged by a 404");
 }
 
 ###############################################################################
@@ -213,8 +215,10 @@ $rgw->complete_multipart_upload('media', "$key.done", $done, $etag);
 $before = $rgw->contents();
 
 is(answer($t->abort("$path.done?uploadId=$done")), '404 NoSuchUpload',
-	'a completed upload');
-untouched('a completed upload');
+	'A-25 a completed upload');
+untouched('A-25 a completed upload');
+is($rgw->get_object('media', "$key.done")->{body}, 'the only part',
+	'A-25 a completed upload: object unchanged');
 
 ###############################################################################
 

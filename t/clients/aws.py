@@ -27,7 +27,7 @@ def abort(todo, c):
 
     with contextlib.redirect_stderr(output):
         status = create_clidriver().main([
-            '--endpoint-url', todo['endpoint'], '--region', todo['region'],
+            '--endpoint-url', todo['endpoint'], '--region', c['region'],
             's3api', 'abort-multipart-upload', '--bucket', c['bucket'],
             '--key', c['key'], '--upload-id', c['upload_id']])
 

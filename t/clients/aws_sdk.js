@@ -9,12 +9,12 @@ const { S3Client, AbortMultipartUploadCommand }
 const { getSignedUrl } = require('@aws-sdk/s3-request-presigner');
 
 const presigned = process.argv[2] === 'presigned';
-const { endpoint, region, cases } = JSON.parse(fs.readFileSync(0));
+const { endpoint, cases } = JSON.parse(fs.readFileSync(0));
 
 async function abort(c) {
     const client = new S3Client({
         endpoint,
-        region,
+        region: c.region,
         forcePathStyle: true,
         maxAttempts: 1,
         credentials: {

@@ -24,7 +24,7 @@ def abort(todo, c):
     client = boto3.client(
         's3',
         endpoint_url=todo['endpoint'],
-        region_name=todo['region'],
+        region_name=c['region'],
         aws_access_key_id=c['access_key'],
         aws_secret_access_key=c['secret_key'],
         # presigned URLs are of SigV2 unless told otherwise

@@ -5,7 +5,7 @@
 const fs = require('fs');
 const { Client } = require('minio');
 
-const { endpoint, region, cases } = JSON.parse(fs.readFileSync(0));
+const { endpoint, cases } = JSON.parse(fs.readFileSync(0));
 const { hostname, port } = new URL(endpoint);
 
 async function abort(c) {
@@ -13,7 +13,7 @@ async function abort(c) {
         endPoint: hostname,
         port: Number(port),
         useSSL: false,
-        region,
+        region: c.region,
         accessKey: c.access_key,
         secretKey: c.secret_key,
     });

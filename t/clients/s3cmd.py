@@ -24,7 +24,7 @@ def abort(todo, c):
     host = todo['endpoint'].replace('http://', '')
     run = subprocess.run(
         ['/usr/bin/s3cmd', '--config', os.devnull, '--no-ssl',
-         '--host', host, '--host-bucket', host, '--region', todo['region'],
+         '--host', host, '--host-bucket', host, '--region', c['region'],
          '--access_key', c['access_key'], '--secret_key', c['secret_key'],
          'abortmp', f"s3://{c['bucket']}/{c['key']}", c['upload_id']],
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

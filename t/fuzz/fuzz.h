@@ -244,4 +244,38 @@ fuzz_has_dot_segment(s3_str_t s)
 }
 
 
+/* of an upload id "VVVVTTTT-TTTT-TTTT-...": Unix milliseconds, or -1 */
+
+static inline int64_t
+fuzz_upload_msec(s3_str_t id)
+{
+    char       text[13];
+    size_t     i, n;
+    long long  msec;
+
+    for (i = 0, n = 0; i < id.len; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (id.data[i] != '-') {
+                return -1;
+            }
+
+        } else if (fuzz_hex(id.data[i]) < 0) {
+            return -1;
+
+        } else if (i >= 4 && n < 12) {
+            text[n++] = (char) id.data[i];
+        }
+    }
+
+    if (id.len != 36) {
+        return -1;
+    }
+
+    text[12] = '\0';
+    msec = strtoll(text, NULL, 16);
+
+    return msec ? msec : -1;
+}
+
+
 #endif /* _FUZZ_H_INCLUDED_ */

@@ -1,25 +1,28 @@
 
 /*
  * Input: an Authorization header's value, a line feed, a query, a line feed,
- * a time; each may be missing.  What is accepted is of the form that the
- * header promises, and the canonical query is that of a simple second
- * implementation.
+ * a time; each may be missing.  A simple second reader accepts the same
+ * headers, what is accepted is of the form that s3_authorization.h promises,
+ * and the canonical query is that of a second implementation.
  */
 
 
 #include <time.h>
 
-#include "fuzz.h"
+#include "http.h"
 #include "s3_authorization.h"
 #include "s3_request.h"
 
 
 static void header(s3_str_t value);
+static int naive_header(s3_str_t value);
+static int naive_credential(s3_str_t s);
+static int naive_signed_headers(s3_str_t s);
+static int naive_hex(s3_str_t s);
 static void query(s3_str_t text);
 static void check(const s3_authorization_t *a);
 static void check_query(const s3_request_t *req);
 static void check_time(s3_str_t s);
-static int compare(const void *one, const void *two);
 
 
 int
@@ -56,6 +59,8 @@ header(s3_str_t value)
 
     e = s3_authorization_parse_header(&a, value);
 
+    fuzz_assert((e == S3_OK) == naive_header(value));
+
     if (e == S3_OK) {
         fuzz_assert(!a.presigned);
         fuzz_assert(a.access_key.data > value.data
@@ -66,6 +71,128 @@ header(s3_str_t value)
         fuzz_assert(e != S3_DECLINED && e < S3_NERRORS);
         fuzz_assert(s3_error_status(e) == 400 || s3_error_status(e) == 403);
     }
+}
+
+
+/* "AWS4-HMAC-SHA256 ", then three parts, in any order, with commas between */
+
+static int
+naive_header(s3_str_t value)
+{
+    int       ok, last;
+    unsigned  credential, signed_headers, signature;
+    s3_str_t  part, name;
+
+    if (!s3_str_eq(fuzz_cut(&value, ' '), fuzz_str("AWS4-HMAC-SHA256"))) {
+        return 0;
+    }
+
+    credential = 0;
+    signed_headers = 0;
+    signature = 0;
+
+    do {
+        last = !fuzz_has(value, ",");
+        part = fuzz_cut(&value, ',');
+
+        while (part.len && *part.data == ' ') {
+            part.data++;
+            part.len--;
+        }
+
+        while (part.len && part.data[part.len - 1] == ' ') {
+            part.len--;
+        }
+
+        name = fuzz_cut(&part, '=');
+
+        if (s3_str_eq(name, fuzz_str("Credential"))) {
+            ok = naive_credential(part) && credential++ == 0;
+
+        } else if (s3_str_eq(name, fuzz_str("SignedHeaders"))) {
+            ok = naive_signed_headers(part) && signed_headers++ == 0;
+
+        } else if (s3_str_eq(name, fuzz_str("Signature"))) {
+            ok = naive_hex(part) && signature++ == 0;
+
+        } else {
+            ok = 0;
+        }
+
+    } while (ok && !last);
+
+    return ok && credential && signed_headers && signature;
+}
+
+
+static int
+naive_credential(s3_str_t s)
+{
+    size_t    i;
+    s3_str_t  part[5];
+
+    for (i = 0; i < 4; i++) {
+        part[i] = fuzz_cut(&s, '/');
+    }
+
+    for (i = 0; i < part[1].len; i++) {
+        if (part[1].data[i] < '0' || part[1].data[i] > '9') {
+            return 0;
+        }
+    }
+
+    return part[0].len && part[1].len == 8 && part[2].len && part[3].len
+           && s3_str_eq(s, fuzz_str("aws4_request"));
+}
+
+
+static int
+naive_signed_headers(s3_str_t s)
+{
+    int       last, host;
+    size_t    i, n;
+    s3_str_t  name, previous = { 0, NULL };
+
+    host = 0;
+    n = 0;
+
+    do {
+        last = !fuzz_has(s, ";");
+        name = fuzz_cut(&s, ';');
+
+        for (i = 0; i < name.len; i++) {
+            if (!isgraph(name.data[i]) || isupper(name.data[i])
+                || strchr(":,", name.data[i]))
+            {
+                return 0;
+            }
+        }
+
+        if (fuzz_compare(previous, name) >= 0 || ++n > 64) {
+            return 0;
+        }
+
+        host |= s3_str_eq(name, fuzz_str("host"));
+        previous = name;
+
+    } while (!last);
+
+    return host;
+}
+
+
+static int
+naive_hex(s3_str_t s)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        if (fuzz_hex(s.data[i]) < 0 || isupper(s.data[i])) {
+            return 0;
+        }
+    }
+
+    return s.len == 64;
 }
 
 
@@ -121,9 +248,8 @@ query(s3_str_t text)
 static void
 check(const s3_authorization_t *a)
 {
-    int         host;
     size_t      i, len;
-    s3_str_t    list, name, previous, s;
+    s3_str_t    list, name, s;
     unsigned    n;
     char        scope[1024];
 
@@ -151,40 +277,16 @@ check(const s3_authorization_t *a)
                     && memcmp(a->scope.data, scope, len) == 0);
     }
 
-    fuzz_assert(a->signature.len == 64);
-
-    for (i = 0; i < 64; i++) {
-        fuzz_assert(a->signature.data[i]
-                    && strchr("0123456789abcdef", a->signature.data[i]));
-    }
+    fuzz_assert(naive_hex(a->signature));
+    fuzz_assert(naive_signed_headers(a->signed_headers));
 
     list = a->signed_headers;
-    previous.data = NULL;
-    previous.len = 0;
-    host = 0;
 
     for (n = 0; s3_authorization_next_signed(&list, &name); n++) {
-
         fuzz_assert(name.len > 0);
-
-        for (i = 0; i < name.len; i++) {
-            fuzz_assert((name.data[i] < 'A' || name.data[i] > 'Z')
-                        && name.data[i] != ';' && name.data[i] > 0x20);
-        }
-
-        if (previous.data) {
-            len = name.len < previous.len ? name.len : previous.len;
-            i = (size_t) memcmp(previous.data, name.data, len);
-            fuzz_assert((int) i < 0
-                        || (i == 0 && previous.len < name.len));
-        }
-
-        s = fuzz_str("host");
-        host |= s3_str_eq(name, s);
-        previous = name;
     }
 
-    fuzz_assert(host && n <= S3_SIGNED_HEADERS_MAX);
+    fuzz_assert(n >= 1 && n <= S3_SIGNED_HEADERS_MAX);
 
     /* the checks that follow never accept another scope */
 
@@ -209,121 +311,26 @@ check(const s3_authorization_t *a)
 }
 
 
-typedef struct {
-    u_char  *name;
-    size_t   name_len;
-    u_char  *value;
-    size_t   value_len;
-} param_t;
-
-
 static void
 check_query(const s3_request_t *req)
 {
-    u_char    *dst, *out, *p, *decoded;
-    size_t     i, start, len, bound, n;
-    param_t    params[S3_PARAMETERS_MAX];
-    s3_str_t   query, name, value;
+    long     n;
+    u_char  *dst, *naive;
+    size_t   len, bound;
 
-    query = req->query;
-
-    bound = s3_authorization_query_len(query);
+    bound = s3_authorization_query_len(req->query);
     dst = fuzz_alloc(bound);
-    len = (size_t) (s3_authorization_query(dst, query) - dst);
+    len = (size_t) (s3_authorization_query(dst, req->query) - dst);
+
+    naive = malloc(3 * req->query.len + FUZZ_PARAMETERS_MAX);
+    fuzz_assert(naive);
+    n = fuzz_canonical_query(naive, req->query);
 
     fuzz_assert(len <= bound);
+    fuzz_assert(n == (long) len && memcmp(naive, dst, len) == 0);
 
-    n = 0;
-    start = 0;
-    decoded = fuzz_alloc(query.len);
-
-    for (i = 0; i <= query.len; i++) {
-
-        if (i < query.len && query.data[i] != '&') {
-            continue;
-        }
-
-        name.data = query.data + start;
-        name.len = i - start;
-        start = i + 1;
-
-        p = memchr(name.data, '=', name.len);
-        value.data = p ? p + 1 : NULL;
-        value.len = p ? (size_t) (name.data + name.len - p - 1) : 0;
-
-        if (p) {
-            name.len = (size_t) (p - name.data);
-        }
-
-        if (s3_str_eq(name, fuzz_str("X-Amz-Signature"))) {
-            continue;
-        }
-
-        fuzz_assert(n < S3_PARAMETERS_MAX);
-
-        name.len = (size_t) fuzz_decode(decoded, name);
-        name.data = decoded;
-        params[n].name = fuzz_alloc(3 * query.len);
-        params[n].name_len = fuzz_encode(params[n].name, name, 0);
-
-        value.len = (size_t) fuzz_decode(decoded, value);
-        value.data = decoded;
-        params[n].value = fuzz_alloc(3 * query.len);
-        params[n].value_len = fuzz_encode(params[n].value, value, 0);
-        n++;
-    }
-
-    qsort(params, n, sizeof(param_t), compare);
-
-    out = fuzz_alloc(3 * query.len + n);
-    p = out;
-
-    for (i = 0; i < n; i++) {
-        if (i) {
-            *p++ = '&';
-        }
-
-        memcpy(p, params[i].name, params[i].name_len);
-        p += params[i].name_len;
-        *p++ = '=';
-        memcpy(p, params[i].value, params[i].value_len);
-        p += params[i].value_len;
-
-        fuzz_free(params[i].name, 3 * query.len);
-        fuzz_free(params[i].value, 3 * query.len);
-    }
-
-    fuzz_assert((size_t) (p - out) == len && memcmp(out, dst, len) == 0);
-
-    fuzz_free(out, 3 * query.len + n);
-    fuzz_free(decoded, query.len);
+    free(naive);
     fuzz_free(dst, bound);
-}
-
-
-static int
-compare(const void *one, const void *two)
-{
-    int             rc;
-    size_t          len;
-    const param_t  *a = one, *b = two;
-
-    len = a->name_len < b->name_len ? a->name_len : b->name_len;
-    rc = memcmp(a->name, b->name, len);
-
-    if (rc == 0 && a->name_len != b->name_len) {
-        return a->name_len < b->name_len ? -1 : 1;
-    }
-
-    if (rc) {
-        return rc;
-    }
-
-    len = a->value_len < b->value_len ? a->value_len : b->value_len;
-    rc = memcmp(a->value, b->value, len);
-
-    return rc ? rc : (a->value_len > b->value_len)
-                     - (a->value_len < b->value_len);
 }
 
 

@@ -2,17 +2,20 @@
 /*
  * Input: a profile's name, a line feed, a credentials file.
  *
- * What is read is well-formed and a part of the text; what follows in other
- * profiles does not change it; a byte that must not be is always an error.
+ * A simple second reader finds the same, or refuses what is refused.  What is
+ * read is a part of the text; what follows in other profiles does not change
+ * it; the profile twice is an error.
  */
 
 
-#include "fuzz.h"
+#include "http.h"
 #include "s3_credentials.h"
 
 
-static void check_value(s3_str_t value, s3_str_t text, size_t max,
-    const char *not);
+static int naive_parse(s3_credentials_t *cred, s3_str_t text,
+    s3_str_t profile);
+static int is_word(s3_str_t s, size_t max, const char *not);
+static void check_value(s3_str_t value, s3_str_t text);
 static int has_control(s3_str_t text);
 
 
@@ -24,7 +27,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned           line, lines;
     s3_str_t           input, text, longer, profile, cut;
     const char        *message;
-    s3_credentials_t   cred, other;
+    s3_credentials_t   cred, other, naive;
 
     static const char  more[] =
         "\n[another profile of the same file]\naws_access_key_id = x\n"
@@ -46,13 +49,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     message = s3_credentials_parse(&cred, text, profile, &line);
 
     fuzz_assert(line <= lines);
+    fuzz_assert((message == NULL) == naive_parse(&naive, text, profile));
 
     if (message == NULL) {
-        check_value(cred.access_key, text, S3_ACCESS_KEY_MAX, "/,=");
-        check_value(cred.secret, text, S3_SECRET_MAX, "");
+        fuzz_assert(s3_str_eq(cred.access_key, naive.access_key));
+        fuzz_assert(s3_str_eq(cred.secret, naive.secret));
+        fuzz_assert(s3_str_eq(cred.session_token, naive.session_token));
+
+        check_value(cred.access_key, text);
+        check_value(cred.secret, text);
 
         if (cred.session_token.len) {
-            check_value(cred.session_token, text, S3_SESSION_TOKEN_MAX, "");
+            check_value(cred.session_token, text);
         }
 
         fuzz_assert(!has_control(text));
@@ -103,19 +111,146 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 }
 
 
-static void
-check_value(s3_str_t value, s3_str_t text, size_t max, const char *not)
+/* line by line, with what the last name said in "open" */
+
+static int
+naive_parse(s3_credentials_t *cred, s3_str_t text, s3_str_t profile)
+{
+    int       naver, ours, profiles, seen;
+    size_t    i, indent, head;
+    s3_str_t  line, s, name, *field, *fields[3];
+
+    enum { NOTHING, IGNORED, WANTED } open;
+
+    static const char  *names[] = {
+        "aws_access_key_id", "aws_secret_access_key", "aws_session_token",
+        "ncloud_access_key_id", "ncloud_secret_access_key"
+    };
+    static const size_t  max[] = {
+        S3_ACCESS_KEY_MAX, S3_SECRET_MAX, S3_SESSION_TOKEN_MAX
+    };
+
+    fields[0] = &cred->access_key;
+    fields[1] = &cred->secret;
+    fields[2] = &cred->session_token;
+
+    memset(cred, 0, sizeof(s3_credentials_t));
+
+    if (has_control(text)) {
+        return 0;
+    }
+
+    naver = -1;
+    ours = 0;
+    profiles = 0;
+    seen = 0;
+    head = 0;
+    open = NOTHING;
+
+    while (text.len) {
+        line = fuzz_line(&text);
+        s = fuzz_trim(line);
+        indent = (size_t) (s.data - line.data);
+
+        if (s.len == 0 || strchr("#;", *s.data)) {
+            continue;
+        }
+
+        if (open != NOTHING && indent > head) {
+            if (open == WANTED || *s.data == '[') {
+                return 0;
+            }
+
+            continue;
+        }
+
+        head = indent;
+        open = NOTHING;
+
+        if (*s.data == '[') {
+
+            if (!fuzz_has(s, "]")) {
+                return 0;
+            }
+
+            (void) fuzz_cut(&s, '[');
+            name = fuzz_trim(fuzz_cut(&s, ']'));
+            s = fuzz_trim(s);
+
+            if (name.len == 0 || (s.len && !strchr("#;", *s.data))) {
+                return 0;
+            }
+
+            profiles++;
+            ours = s3_str_eq(name, profile);
+            seen += ours;
+
+            if (seen > 1) {
+                return 0;
+            }
+
+            continue;
+        }
+
+        if (!fuzz_has(s, "=") || profiles == 0) {
+            return 0;
+        }
+
+        name = fuzz_trim(fuzz_cut(&s, '='));
+        s = fuzz_trim(s);
+
+        if (!is_word(name, (size_t) -1, "")) {
+            return 0;
+        }
+
+        open = IGNORED;
+
+        for (i = 0; ours && i < 5; i++) {
+
+            if (!fuzz_caseeq(name, fuzz_str(names[i]))) {
+                continue;
+            }
+
+            open = WANTED;
+            field = fields[i % 3];
+
+            if (field->len || (naver != -1 && naver != (i >= 3))
+                || !is_word(s, max[i % 3], i % 3 ? "" : "/,="))
+            {
+                return 0;
+            }
+
+            naver = i >= 3;
+            *field = s;
+        }
+    }
+
+    return cred->access_key.len && cred->secret.len;
+}
+
+
+static int
+is_word(s3_str_t s, size_t max, const char *not)
 {
     size_t  i;
 
-    fuzz_assert(value.len > 0 && value.len <= max);
+    for (i = 0; i < s.len; i++) {
+        if (!isgraph(s.data[i]) || strchr(not, s.data[i])) {
+            return 0;
+        }
+    }
+
+    return s.len > 0 && s.len <= max;
+}
+
+
+static void
+check_value(s3_str_t value, s3_str_t text)
+{
+    size_t  i;
+
     fuzz_assert(value.data > text.data
                 && value.data + value.len <= text.data + text.len);
-
-    for (i = 0; i < value.len; i++) {
-        fuzz_assert(value.data[i] > 0x20 && value.data[i] < 0x7f
-                    && strchr(not, value.data[i]) == NULL);
-    }
 
     /* all of it: blanks and "=" before, blanks and the line's end behind */
 

@@ -2,16 +2,19 @@
 /*
  * Input: a body that a storage may send; also taken for a resource's name.
  *
- * The code that is found is a code; what we answer is a well-formed document
- * whatever the resource.
+ * The code that is found is a code, and one that was written is found; what we
+ * answer is a well-formed document whatever the resource.
  */
 
+
+#include <ctype.h>
 
 #include "fuzz.h"
 #include "s3_error.h"
 
 
 static void find_code(s3_str_t body);
+static void find_written(s3_str_t input);
 static void answer(unsigned status, s3_str_t code);
 static void xml(s3_error_t e, s3_str_t resource, s3_str_t region);
 static u_char *expect(u_char *p, u_char *last, const char *text);
@@ -28,6 +31,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     s = fuzz_copy(data, size);
 
     find_code(s);
+    find_written(s);
 
     status = 200 + (size > 1 ? (data[0] * 256u + data[1]) % 400 : 0);
 
@@ -102,6 +106,64 @@ find_code(s3_str_t body)
         p = memchr(p, '>', (size_t) (code.data - p));
         fuzz_assert(p != NULL);
     }
+}
+
+
+/*
+ * A document that has the first line as its code, and, before it, elements
+ * with the others as codes of their own.
+ */
+
+static void
+find_written(s3_str_t input)
+{
+    int        valid;
+    u_char    *p, *doc;
+    size_t     i, size;
+    s3_str_t   line, code, body, found;
+
+    size = 64 * (input.len + 2);
+    doc = malloc(size);
+    fuzz_assert(doc);
+
+    code = fuzz_line(&input);
+    p = s3_put(doc, fuzz_str("<?xml version=\"1.0\"?>\n<Error xmlns=\"a\">"));
+
+    while (input.len) {
+        line = fuzz_line(&input);
+        p = s3_put(p, fuzz_str("<Detail a='b'><Code>"));
+
+        for (i = 0; i < line.len; i++) {
+            *p++ = strchr("<>&", line.data[i]) ? ' ' : line.data[i];
+        }
+
+        p = s3_put(p, fuzz_str("</Code></Detail>\n"));
+    }
+
+    p = s3_put(p, fuzz_str("<Code>"));
+    p = s3_put(p, code);
+    p = s3_put(p, fuzz_str("</Code></Error>"));
+
+    valid = code.len >= 1 && code.len <= 64;
+
+    for (i = 0; i < code.len; i++) {
+        valid &= isalnum(code.data[i])
+                 || (code.data[i] && strchr("._-", code.data[i]));
+    }
+
+    body.data = doc;
+    body.len = (size_t) (p - doc);
+
+    found = s3_error_find_code(body);
+
+    if (valid) {
+        fuzz_assert(s3_str_eq(found, code));
+
+    } else if (code.len == 0 || memchr(code.data, '<', code.len) == NULL) {
+        fuzz_assert(found.len == 0);
+    }
+
+    free(doc);
 }
 
 

@@ -285,7 +285,10 @@ read_condition(rule_t *r, s3_str_t word, const s3_policy_request_t *req)
         c->subject = S3_SUBJECT_UPLOAD_ID;
         c->u.msec = limit * 60000;
 
-        msec = s3_upload_id_msec(req->subjects[S3_SUBJECT_UPLOAD_ID]);
+        msec = fuzz_upload_msec(req->subjects[S3_SUBJECT_UPLOAD_ID]);
+
+        fuzz_assert(s3_upload_id_msec(req->subjects[S3_SUBJECT_UPLOAD_ID])
+                    == msec);
 
         /* where age and limit are equal, there is no promise */
 

@@ -2,23 +2,40 @@
 /*
  * Input: a host, a line feed, a request target.
  *
- * What is parsed is an abort of a valid bucket, key and upload id, and can be
- * written in one way only that is parsed to the same again.
+ * A simple second reader finds the same bucket, key and upload id, or refuses
+ * what is refused; they can be written in one way only, which is parsed to the
+ * same again.
  */
 
 
-#include <strings.h>
-
-#include "fuzz.h"
+#include "http.h"
 #include "s3_request.h"
 #include "s3_uri.h"
+
+
+/* what a second, simple reader makes of a target */
+
+typedef struct {
+    s3_str_t   bucket;
+    s3_str_t   key;
+    s3_str_t   upload_id;
+    u_char    *buf;
+    size_t     size;
+} naive_t;
 
 
 static void parse(s3_str_t target, s3_str_t host,
     const s3_request_conf_t *conf);
 static void check(const s3_request_t *req, s3_str_t target);
 static void again(const s3_request_t *req);
-static unsigned count(s3_str_t query, const char *name);
+static s3_error_t naive_parse(naive_t *n, s3_str_t target, s3_str_t host,
+    const s3_request_conf_t *conf);
+static s3_error_t naive_base_path(s3_str_t *path, s3_str_t base,
+    u_char *buf);
+static s3_error_t naive_query(naive_t *n, s3_str_t query, u_char *buf);
+static int naive_bucket(s3_str_t bucket);
+static int naive_upload_id(s3_str_t id);
+static int naive_port(s3_str_t host);
 static void redact(s3_str_t target);
 
 
@@ -48,7 +65,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     host = fuzz_copy(line.data, line.len);
     target = fuzz_copy(input.data, input.len);
 
-    (void) s3_request_host_port_valid(host);
+    fuzz_assert(!s3_request_host_port_valid(host) == !naive_port(host));
+
+    line = target;
+    (void) fuzz_cut(&line, '?');
+    fuzz_assert(!s3_request_is_abort_like(target)
+                == (fuzz_count_upload_ids(line) == 0));
 
     for (i = 0; i < host.len; i++) {
         if (host.data[i] >= 'A' && host.data[i] <= 'Z') {
@@ -73,11 +95,27 @@ static void
 parse(s3_str_t target, s3_str_t host, const s3_request_conf_t *conf)
 {
     u_char        *buf;
-    s3_error_t     e;
+    naive_t        n;
+    s3_error_t     e, naive;
     s3_request_t   req;
 
     buf = fuzz_alloc(target.len);
     e = s3_request_parse(&req, target, host, conf, buf);
+
+    n.size = 2 * target.len;
+    n.buf = fuzz_alloc(n.size);
+    naive = naive_parse(&n, target, host, conf);
+
+    fuzz_assert((e == S3_OK) == (naive == S3_OK));
+    fuzz_assert((e == S3_DECLINED) == (naive == S3_DECLINED));
+
+    if (e == S3_OK) {
+        fuzz_assert(s3_str_eq(req.bucket, n.bucket));
+        fuzz_assert(s3_str_eq(req.key, n.key));
+        fuzz_assert(s3_str_eq(req.upload_id, n.upload_id));
+    }
+
+    fuzz_free(n.buf, n.size);
 
     if (e == S3_OK) {
         check(&req, target);
@@ -102,43 +140,6 @@ check(const s3_request_t *req, s3_str_t target)
     s3_str_t  s;
 
     fuzz_assert(s3_request_is_abort_like(target));
-
-    /* one upload id, in one way */
-
-    fuzz_assert(count(req->query, "uploadid") == 1);
-
-    for (i = 0; i < target.len; i++) {
-        fuzz_assert(target.data[i] > 0x20 && target.data[i] != 0x7f
-                    && target.data[i] != '#');
-    }
-
-    for (i = 0; i < req->query.len; i++) {
-        fuzz_assert(req->query.data[i] != ';' && req->query.data[i] != '?');
-    }
-
-    s = req->bucket;
-    fuzz_assert(s.len >= 3 && s.len <= 63);
-
-    for (i = 0; i < s.len; i++) {
-        fuzz_assert((s.data[i] >= 'a' && s.data[i] <= 'z')
-                    || (s.data[i] >= '0' && s.data[i] <= '9')
-                    || (i > 0 && i + 1 < s.len
-                        && (s.data[i] == '-' || s.data[i] == '.')));
-    }
-
-    s = req->key;
-    fuzz_assert(s.len >= 1 && s.len <= 1024);
-    fuzz_assert(fuzz_is_text(s) && !fuzz_has_dot_segment(s));
-
-    s = req->upload_id;
-    fuzz_assert(s.len >= 1 && s.len <= 1024 && !fuzz_has_dot_segment(s));
-
-    for (i = 0; i < s.len; i++) {
-        fuzz_assert((s.data[i] >= 'a' && s.data[i] <= 'z')
-                    || (s.data[i] >= 'A' && s.data[i] <= 'Z')
-                    || (s.data[i] >= '0' && s.data[i] <= '9')
-                    || (s.data[i] && strchr("._~+=-", s.data[i])));
-    }
 
     for (i = 0, presigned = 0; i < S3_NAMZ; i++) {
 
@@ -210,60 +211,279 @@ again(const s3_request_t *req)
 }
 
 
-/* how many parameters have the name, decoded and in lower case */
+/* S3_OK, S3_DECLINED, or any other error */
 
-static unsigned
-count(s3_str_t query, const char *name)
+static s3_error_t
+naive_parse(naive_t *n, s3_str_t target, s3_str_t host,
+    const s3_request_conf_t *conf)
 {
-    long      k;
-    u_char   *buf;
-    size_t    i, j, start;
-    unsigned  n;
-    s3_str_t  s;
+    long        k;
+    size_t      i, longest;
+    u_char     *p;
+    s3_str_t    path, query, domain;
+    s3_error_t  e;
 
-    n = 0;
-    start = 0;
-    buf = fuzz_alloc(query.len);
+    for (i = 0; i < target.len; i++) {
+        if (target.data[i] <= 0x20 || target.data[i] == 0x7f
+            || target.data[i] == '#')
+        {
+            return S3_INVALID_URI;
+        }
+    }
 
-    for (i = 0; i <= query.len; i++) {
+    query = target;
+    path = fuzz_cut(&query, '?');
 
-        if (i < query.len && query.data[i] != '&' && query.data[i] != ';'
-            && query.data[i] != '?')
+    e = naive_base_path(&path, conf->base_path, n->buf);
+    if (e != S3_OK) {
+        return e;
+    }
+
+    if (path.len == 0 || *path.data != '/') {
+        return S3_INVALID_URI;
+    }
+
+    (void) fuzz_cut(&path, '/');
+
+    /* the bucket: in the host, or in the path */
+
+    longest = 0;
+    n->bucket.data = NULL;
+
+    for (i = 0; i < conf->ndomains; i++) {
+        domain = conf->domains[i];
+        p = host.data + host.len - domain.len;
+
+        if (domain.len <= longest || host.len < domain.len
+            || memcmp(p, domain.data, domain.len) != 0)
         {
             continue;
         }
 
-        s.data = query.data + start;
+        if (host.len == domain.len) {
+            longest = domain.len;
+            n->bucket.data = NULL;
 
-        for (s.len = 0; start + s.len < i && s.data[s.len] != '='; s.len++) {
+        } else if (p[-1] == '.') {
+            longest = domain.len;
+            n->bucket.data = host.data;
+            n->bucket.len = host.len - domain.len - 1;
+        }
+    }
+
+    if (n->bucket.data == NULL) {
+        n->bucket = fuzz_cut(&path, '/');
+    }
+
+    k = fuzz_decode(n->buf, path);
+
+    if (k == -1) {
+        return S3_INVALID_URI;
+    }
+
+    n->key.data = n->buf;
+    n->key.len = (size_t) k;
+
+    e = naive_query(n, query, n->buf + target.len);
+
+    if (e != S3_OK || !naive_bucket(n->bucket) || k == 0 || k > 1024
+        || !fuzz_is_text(n->key) || fuzz_has_dot_segment(n->key))
+    {
+        return S3_INVALID_REQUEST;
+    }
+
+    return S3_OK;
+}
+
+
+static int
+naive_is_below(s3_str_t path, s3_str_t base)
+{
+    return path.len >= base.len && memcmp(path.data, base.data, base.len) == 0
+           && (path.len == base.len || path.data[base.len] == '/');
+}
+
+
+/* a path that decodes to one below, or that may do so somewhere, is refused */
+
+static s3_error_t
+naive_base_path(s3_str_t *path, s3_str_t base, u_char *buf)
+{
+    long      k;
+    s3_str_t  s;
+
+    if (base.len == 0) {
+        return S3_OK;
+    }
+
+    if (naive_is_below(*path, base)) {
+        path->data += base.len;
+        path->len -= base.len;
+        return S3_OK;
+    }
+
+    k = fuzz_decode(buf, *path);
+    s.data = buf;
+    s.len = k > 0 ? (size_t) k : 0;
+
+    return k == -1 || fuzz_has_dot_segment(s) || fuzz_has(s, "//")
+           || naive_is_below(s, base) ? S3_INVALID_URI : S3_DECLINED;
+}
+
+
+static s3_error_t
+naive_query(naive_t *n, s3_str_t query, u_char *buf)
+{
+    int       i;
+    long      k;
+    unsigned  seen;
+    s3_str_t  param, name, rest;
+
+    static const char  *names[] = {
+        "uploadId", "x-id", "X-Amz-Algorithm", "X-Amz-Credential",
+        "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders",
+        "X-Amz-Signature", "X-Amz-Security-Token", "X-Amz-Content-Sha256"
+    };
+
+    if (fuzz_has(query, ";") || fuzz_has(query, "?")
+        || (query.len && query.data[query.len - 1] == '&'))
+    {
+        return S3_INVALID_PARAMETER;
+    }
+
+    seen = 0;
+
+    for (rest = query; rest.len; /* void */ ) {
+        param = fuzz_cut(&rest, '&');
+        name = fuzz_cut(&param, '=');
+
+        for (i = 0; i < 10 && !s3_str_eq(name, fuzz_str(names[i])); i++) {
             /* void */
         }
 
-        k = fuzz_decode(buf, s);
-
-        for (j = 0; k > 0 && j < (size_t) k; j++) {
-            if (buf[j] >= 'A' && buf[j] <= 'Z') {
-                buf[j] |= 0x20;
-            }
+        if (i == 10 || seen & 1u << i) {
+            return S3_INVALID_PARAMETER;
         }
 
-        n += k == (long) strlen(name) && memcmp(buf, name, (size_t) k) == 0;
-        start = i + 1;
+        seen |= 1u << i;
+
+        /* "=" was there if what is behind it does not follow the name */
+
+        if (param.data == name.data + name.len
+            || (i == 1 && !s3_str_eq(param,
+                                     fuzz_str("AbortMultipartUpload"))))
+        {
+            return S3_INVALID_PARAMETER;
+        }
+
+        k = fuzz_decode(buf, param);
+
+        if (k == -1) {
+            return S3_INVALID_PARAMETER;
+        }
+
+        if (i == 0) {
+            n->upload_id.data = buf;
+            n->upload_id.len = (size_t) k;
+            buf += k;
+        }
     }
 
-    fuzz_free(buf, query.len);
-
-    return n;
+    return (seen & 1) && naive_upload_id(n->upload_id) ? S3_OK
+                                                       : S3_INVALID_UPLOAD_ID;
 }
 
+
+static int
+naive_bucket(s3_str_t s)
+{
+    size_t    i;
+    unsigned  dots, letters;
+
+    dots = 0;
+    letters = 0;
+
+    for (i = 0; i < s.len; i++) {
+
+        if (s.data[i] == '\0'
+            || !strchr("abcdefghijklmnopqrstuvwxyz0123456789-.", s.data[i]))
+        {
+            return 0;
+        }
+
+        dots += s.data[i] == '.';
+        letters += s.data[i] >= 'a' || s.data[i] == '-';
+    }
+
+    return s.len >= 3 && s.len <= 63 && !strchr("-.", s.data[0])
+           && !strchr("-.", s.data[s.len - 1]) && (dots != 3 || letters);
+}
+
+
+static int
+naive_upload_id(s3_str_t s)
+{
+    size_t  i;
+
+    for (i = 0; i < s.len; i++) {
+        if (s.data[i] == '\0'
+            || !strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                       "0123456789._~+=-", s.data[i]))
+        {
+            return 0;
+        }
+    }
+
+    return s.len >= 1 && s.len <= 1024 && !s3_str_eq(s, fuzz_str("."))
+           && !s3_str_eq(s, fuzz_str(".."));
+}
+
+
+static int
+naive_port(s3_str_t host)
+{
+    size_t  i;
+
+    if (host.len && *host.data == '[') {
+
+        if (!fuzz_has(host, "]")) {
+            return 0;
+        }
+
+        (void) fuzz_cut(&host, ']');
+
+        if (host.len && *host.data != ':') {
+            return 0;
+        }
+    }
+
+    (void) fuzz_cut(&host, ':');
+
+    while (host.len && *host.data == '0') {
+        host.data++;
+        host.len--;
+    }
+
+    for (i = 0; i < host.len; i++) {
+        if (host.data[i] < '0' || host.data[i] > '9') {
+            return 0;
+        }
+    }
+
+    return host.len < 5
+           || (host.len == 5 && memcmp(host.data, "65535", 5) <= 0);
+}
+
+
+/* all of it, but for the values that are secret */
 
 static void
 redact(s3_str_t target)
 {
-    u_char    *dst, *twice, *buf;
-    size_t     i, j, start, len;
-    long       k;
-    s3_str_t   s, name, value;
+    long      k;
+    size_t    i, j, start, end, len;
+    u_char   *dst, *twice, *naive, *buf, *p;
+    s3_str_t  s, name, plain;
 
     static const char  *secrets[] = {
         "x-amz-signature", "x-amz-security-token", "signature"
@@ -272,6 +492,7 @@ redact(s3_str_t target)
     dst = fuzz_alloc(target.len);
     buf = fuzz_alloc(target.len);
     twice = fuzz_alloc(target.len);
+    naive = fuzz_alloc(target.len);
 
     len = s3_request_redact(dst, target);
     fuzz_assert(len <= target.len);
@@ -282,40 +503,58 @@ redact(s3_str_t target)
     fuzz_assert(s3_request_redact(twice, s) == len);
     fuzz_assert(memcmp(twice, dst, len) == 0);
 
-    for (start = 0; start < len && dst[start] != '?'; start++) { /* void */ }
+    s = target;
+    s = fuzz_cut(&s, '?');
 
-    start++;
+    p = s3_put(naive, s);
 
-    for (i = start; i <= len; i++) {
+    for (i = s.len; i < target.len; i = end) {
 
-        if (i < len && dst[i] != '&' && dst[i] != ';' && dst[i] != '?') {
-            continue;
-        }
+        /* a separator and a parameter */
 
-        name.data = dst + start;
+        *p++ = target.data[i];
+        start = i + 1;
 
-        for (name.len = 0; start + name.len < i; name.len++) {
-            if (name.data[name.len] == '=') {
+        for (end = start; end < target.len; end++) {
+            if (memchr("&;?", target.data[end], 3)) {
                 break;
             }
         }
 
-        value.data = name.data + name.len;
-        value.len = i - start - name.len;
+        s.data = target.data + start;
+        s.len = end - start;
 
+        name = s;
+        name = fuzz_cut(&name, '=');
         k = fuzz_decode(buf, name);
 
-        for (j = 0; k > 0 && j < sizeof(secrets) / sizeof(secrets[0]); j++) {
-            if (strlen(secrets[j]) == (size_t) k
-                && strncasecmp((char *) buf, secrets[j], (size_t) k) == 0)
+        plain.data = buf;
+        plain.len = k > 0 ? (size_t) k : 0;
+
+        for (j = 0; j < sizeof(secrets) / sizeof(secrets[0]); j++) {
+            if (name.len < s.len
+                && fuzz_caseeq(plain, fuzz_str(secrets[j])))
             {
-                fuzz_assert(value.len <= 1 || value.data[1] == ' ');
+                p = s3_put(p, name);
+                *p++ = '=';
+
+                s.data += name.len + 1;
+                s.len -= name.len + 1;
+
+                while (s.len && *s.data != ' ') {
+                    s.data++;
+                    s.len--;
+                }
             }
         }
 
-        start = i + 1;
+        p = s3_put(p, s);
     }
 
+    fuzz_assert((size_t) (p - naive) == len);
+    fuzz_assert(memcmp(naive, dst, len) == 0);
+
+    fuzz_free(naive, target.len);
     fuzz_free(twice, target.len);
     fuzz_free(buf, target.len);
     fuzz_free(dst, target.len);

@@ -49,8 +49,9 @@ package S3Abort;
 #
 # done() stops everything and asserts, besides what the test did: the wire
 # invariant of every request that a storage saw; no back-end ("decoy") saw an
-# abort; well-formed answers; no unannounced alert in error.log; no sanitizer
-# report; no secret and no signature in logs and answers; a clean exit.
+# abort; well-formed answers; no unannounced alert in error.log; no report of a
+# sanitizer or of Valgrind; no secret and no signature in logs and answers; a
+# clean exit.
 #
 # Environment: TEST_NGINX_BINARY, TEST_NGINX_MODULE (empty: static build),
 # TEST_NGINX_GLOBALS, TEST_NGINX_PRELOAD (LD_PRELOAD of nginx alone),
@@ -75,7 +76,7 @@ use S3Abort::Client;
 use SigV4;
 use Storage;
 
-my $TIMEOUT = $ENV{TEST_NGINX_TIMEOUT} // 120;
+my $TIMEOUT = $ENV{TEST_NGINX_TIMEOUT} // 300;
 my @objects;
 
 ###############################################################################
@@ -120,6 +121,13 @@ sub new($class, %o) {
 	$self->write('html/index.html', "index\n");
 
 	return $self;
+}
+
+# What "make test" installs is no reason to skip a test: that it is absent is a
+# failure.
+
+sub need($what, $there) {
+	die "no $what: tools/install test installs it\n" unless $there;
 }
 
 # Whether nginx was built --with-$feature, "http_v2" say.
@@ -464,7 +472,7 @@ sub reload($self, %o) {
 		my $what = $o{wait} ? qr/#\d+: gracefully shutting/
 			: qr/#\d+: exit\b/;
 		return $rc = !grep { $log !~ /\b$_$what/ } @old;
-	}, undef, 15);
+	}, undef, 30);
 
 	return $rc;
 }
@@ -477,6 +485,13 @@ sub workers($self) {
 	return sort keys %w;
 }
 
+# The CPU time of a process, in seconds.
+
+sub cpu($self, $pid) {
+	my ($ns) = split ' ', $self->read("/proc/$pid/schedstat");
+	return $ns / 1e9;
+}
+
 # Returns the status that nginx ended with.
 
 sub stop($self, $signal = 'QUIT') {
@@ -485,7 +500,7 @@ sub stop($self, $signal = 'QUIT') {
 
 	kill $signal, $pid;
 	$self->wait_for(sub { waitpid($pid, WNOHANG) == $pid
-		&& defined($status = $?) }, undef, 15);
+		&& defined($status = $?) }, undef, 30);
 
 	push @{$self->{problems}}, 'nginx does not stop' unless defined $status;
 	push @{$self->{problems}}, "nginx ended with status $status" if $status;
@@ -601,6 +616,9 @@ sub signed_abort($self, $target, %o) {
 # options: port, tls => 1, curl => [arguments].
 
 sub h2($self, $method, $target, $headers = [], %o) {
+	state $http2 = (qx/curl --version 2>&1/ // '') =~ /HTTP2/;
+	need('curl with HTTP/2', $http2);
+
 	my $port = $self->port($o{port} // 1);
 	my @args = ('-s', '-i', '-m', 15, '--path-as-is', '--globoff',
 		'-X', $method, '--request-target', $target,
@@ -680,7 +698,7 @@ sub allow_log($self, $re) {
 
 # Waits until the sub returns true.  With a name it is an assertion.
 
-sub wait_for($self, $sub, $name = undef, $seconds = 10) {
+sub wait_for($self, $sub, $name = undef, $seconds = 30) {
 	my $end = time() + $seconds;
 	my $rc;
 
@@ -804,11 +822,12 @@ sub alerts($self) {
 # processor are fine with.
 
 my $OWN = qr!^src/(?:core|event|http|os)/\S+:\ runtime\ error:
-	\ (?:null\ pointer\ passed|(?:load|store).*misaligned)!x;
+	\ (?:null\ pointer\ passed|(?:load|store).*misaligned
+	|pointer\ index\ expression\ .*\ overflowed)!x;
 
 sub sanitizer_reports($self) {
 	return grep { !/$OWN/ && /(?:Address|Leak|Thread|Memory)Sanitizer
-		|runtime\ error:|UndefinedBehavior/x }
+		|runtime\ error:|UndefinedBehavior|^==\d+==\ \S/x }
 		map { split /\n/, $self->read($_) }
 		glob("$self->{dir}/sanitizer/report*"), 'error.log',
 		'nginx.stderr';
@@ -824,6 +843,7 @@ my $STOCK = qr/^[\d\/]+\ [\d:]+\ \[debug\]\ \d+\#\d+:\ \*\d+\ (?:
 	| http\ args:\ "
 	| http\ (?:run|upstream|finalize)\ request:\ (?:-?\d+,\ )?"
 	| http\ upstream\ ssl\ handshake:\ "
+	| http\ special\ response:\ \d+,\ "
 	| http\ (?:output|copy|postpone)\ filter:?\ (?:-?\d+\ )?"
 	| http\ writer\ (?:handler|done|output\ filter):\ (?:-?\d+,\ )?"
 	)/ix;

@@ -9,6 +9,7 @@ package Storage;
 #     name, host, region, service, keys => { access key => { secret, token } }
 #     addressing     path (default) or virtual
 #     tls            { cert, key [, ca (of clients), versions, weak] }
+#     unix           a path that it listens on, besides
 #     decoy          a back-end that must never see an abort
 #     unchecked      true: the requests seen are not judged
 #     answer         what to answer, see below; default 204
@@ -37,6 +38,7 @@ use Fcntl qw/ :flock SEEK_SET /;
 use IO::Handle;
 use IO::Select;
 use IO::Socket::INET;
+use IO::Socket::UNIX;
 use JSON::PP;
 use POSIX qw/ strftime /;
 use Socket;
@@ -93,6 +95,12 @@ sub start($self) {
 	)
 		or die "storage $self->{name} on port $self->{port}: $!\n";
 
+	if ($self->{unix}) {
+		$self->{listen_unix} //= IO::Socket::UNIX->new(Listen => 128,
+			Local => $self->{unix}) or die "$self->{unix}: $!\n";
+		chmod 0666, $self->{unix};
+	}
+
 	# a process group of its own: one kill ends the connections, too
 
 	defined(my $pid = fork()) or die "fork: $!\n";
@@ -119,7 +127,8 @@ sub stop($self, %o) {
 	waitpid $pid, 0;
 	$self->{on_stop}->($pid);
 
-	close delete $self->{listen} unless $o{keep};
+	return if $o{keep};
+	close $_ for grep { $_ } delete @$self{qw/ listen listen_unix /};
 }
 
 sub restart($self) {
@@ -381,14 +390,19 @@ sub accept_connections($self) {
 
 	$context = $self->tls_context() if $self->{tls};
 
+	my $listen = IO::Select->new(grep { $_ }
+		@$self{qw/ listen listen_unix /});
+
 	while (getppid() == $parent) {
-		IO::Select->new($self->{listen})->can_read(0.5) or next;
-		my ($sock, $address) = $self->{listen}->accept() or next;
+		my ($ready) = $listen->can_read(0.5) or next;
+		my ($sock, $address) = $ready->accept() or next;
+		my ($peer, $from) = sockaddr_family($address) == AF_INET
+			? sockaddr_in($address) : ('');
 
 		syswrite $sock, $self->{greeting} if $self->{greeting};
 		$self->{conn} = "$$." . ++$n;
-		$self->record('connection',
-			peer => (sockaddr_in($address))[0]);
+		$self->record('connection', peer => $peer,
+			from => $from ? inet_ntoa($from) : 'unix');
 
 		next if fork();
 
@@ -438,6 +452,7 @@ sub connection($self, $sock, $n, $context) {
 		$self->record('tls', sni => $sock->get_servername() // '',
 			reused => $sock->get_session_reused() ? 1 : 0,
 			version => $sock->get_sslversion(),
+			cipher => $sock->get_cipher(),
 			client => $sock->peer_certificate('commonName') // '');
 	}
 
