@@ -617,7 +617,7 @@ sub break_files() {
 
 # access.log is reopened.  Workers are done with the old one a while later.
 
-my ($lines, $torn, $logs) = (0, 0, 0);
+my ($lines, $torn, $leaked, $logs) = (0) x 4;
 
 sub reopen() {
 	return if $upgrading || !-e "$dir/access.log";
@@ -642,6 +642,7 @@ sub read_log($name) {
 		$lines++;
 		$torn++, diag("torn: $_")
 			unless /^\{$FIELD(?:,$FIELD){20}\}\n\z/;
+		$leaked++ if /CANARY|Signature=[0-9a-f]/;
 	}
 
 	close $fh;
@@ -925,6 +926,7 @@ my $unsure = count('lost', @logged) + count('stale', @logged)
 cmp_ok(abs($lines - count('sent', @logged)), '<=', $unsure,
 	"access.log has a line for each request, but for $unsure");
 is($torn, 0, 'no line of access.log is torn');
+is($leaked, 0, 'no line of access.log has a secret or a signature');
 
 cmp_ok($done{$_}, '>', 0, "there were $_") for grep { $_ ne 'upgrades'
 	|| $cycles > 1 } sort keys %done;

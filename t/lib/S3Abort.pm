@@ -852,13 +852,17 @@ sub leaks($self) {
 	my @lines = map { split /\n/, $self->read($_) }
 		qw/ error.log access.log nginx.stderr nginx.log /;
 	my @answers = split /\n/, $self->{answers};
-	my @signatures = (keys %{$self->{signatures}},
-		map { $_->signatures() } values %{$self->{storages}});
-	my ($secret, $signature) = map { @$_ ? join '|', map { quotemeta } @$_
-		: '(?!)' } [keys %{$self->{secrets}}], \@signatures;
+	my $secret = join '|', map { quotemeta } keys %{$self->{secrets}};
+	my %signature = map { $_ => 1 } keys %{$self->{signatures}},
+		map { $_->signatures() } values %{$self->{storages}};
 
-	return (grep { /$secret/ || /$signature/ && !/$STOCK/ } @lines),
-		grep { /$secret|$signature|storage-internals/ } @answers;
+	$secret = '(?!)' if $secret eq '';
+
+	my $signed = sub ($line) { grep { $signature{$_} }
+		$line =~ /(?=([0-9a-f]{64}))/g };
+
+	return (grep { /$secret/ || $signed->($_) && !/$STOCK/ } @lines),
+		grep { /$secret|storage-internals/ || $signed->($_) } @answers;
 }
 
 ###############################################################################
