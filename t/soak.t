@@ -698,6 +698,21 @@ sub memory($pid) {
 	return ($t->read("/proc/$pid/status") =~ /^VmRSS:\s+(\d+)/m)[0] // 0;
 }
 
+my @memory;
+
+# The master, and the largest of workers that have done a little.
+
+sub measure() {
+	settled();
+	reload();
+	ticks(0.3);
+	settled();
+	ticks(1);
+
+	push @memory, { master => memory($master),
+		worker => max(map { memory($_) } workers($master)) };
+}
+
 # Decisions, as the gateway counts them, and as the load had them; lost and
 # the like are those of which it cannot know.
 
@@ -810,22 +825,18 @@ every(300, sub { write_requests(); command("requests $dir/requests") });
 
 my $start = time();
 my $cycles = int($SECONDS / $CYCLE) || 1;
-my @memory;
-
 start_load();
 settled();
 
 for my $n (1 .. $cycles) {
-
-	# in the second half one master stays, so that its memory is seen
-
 	$storm = 1;
 	upgrade($n <= $cycles / 2);
 	upgrade(0) if $n == 1;
 
-	# what is counted now is counted by one master
+	# from now on one master counts, and in the second half stays
 
 	$storm = 0;
+	measure() if $n > $cycles / 2;
 	my $before = numbers();
 
 	$storm = 1;
@@ -833,16 +844,7 @@ for my $n (1 .. $cycles) {
 	until_true('files are good', sub { !$bad });
 	$storm = 0;
 
-	settled();
-	reload();
-	ticks(0.2);
-	settled();
-	ticks(1);
-
-	push @memory, { master => memory($master),
-		worker => max(map { memory($_) } workers($master)) }
-		if $n > $cycles / 2;
-
+	measure() if $n > $cycles / 2;
 	compare_counts($before, numbers());
 }
 
