@@ -14,7 +14,7 @@
  *                             "403:AccessDenied"
  *     requests FILE           other ones of the same kinds
  *     pause, go               "paused" is said once none is under way
- *     report                  says lines of numbers, "KIND WHAT NUMBER", and "end"
+ *     report                  says "KIND WHAT NUMBER" lines, and "end"
  *
  * A request that finds its kept connection closed is sent once more over a new
  * one, as clients do: "stale".  Any other one without an answer is lost, and
