@@ -274,7 +274,7 @@ my @KINDS = (
 	['trusted', 2000, 'kept', '204', sub ($n) { trusted(own($n)) }],
 	['trusted-once', 50, 'kept', '204', sub ($n) {
 		trusted(own($n), connection => 'close') }],
-	['trusted-slow', 30, 'slow', '204', sub ($n) { trusted(own($n)) }],
+	['trusted-slow', 10, 'slow', '204', sub ($n) { trusted(own($n)) }],
 	['trusted-leaves', 50, 'leave', '204', sub ($n) { trusted(own($n)) }],
 	['trusted-gone', 400, 'kept', '404:NoSuchUpload', sub ($n) {
 		trusted(own($n, 'acme/gone')) }],

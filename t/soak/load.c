@@ -43,9 +43,9 @@
 #define MAX_ANSWERS  64               /* bits of a mask */
 
 #define PIECES       4                /* of a slow request */
-#define PIECE_PAUSE  0.1
+#define PIECE_PAUSE  0.25
 #define LEAVE_AFTER  0.002
-#define STALE_WITHIN 0.3              /* later it was not idle any more */
+#define STALE_WITHIN 0.5              /* later it was not idle any more */
 #define TIMEOUT      30.0
 #define MAX_USES     300              /* of a connection */
 
