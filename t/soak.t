@@ -399,7 +399,8 @@ sub report() {
 ###############################################################################
 #
 # What else happens: tasks that come again and again while there is a storm,
-# also while another one waits
+# also while another one waits.  One that cannot be done at the moment returns
+# false, and comes again soon.
 
 my ($master, $upgrading, $storm, $bad, $applying) = (0) x 5;
 my (@tasks, @later);
@@ -425,8 +426,9 @@ sub tick() {
 	for my $task (grep { $storm && $_->{at} < time() } @tasks) {
 		next if $task->{running};
 		local $task->{running} = 1;
-		$task->{do}->() if $task->{at};
-		$task->{at} = time() + $task->{every} * (0.5 + rand);
+		my $done = !$task->{at} || $task->{do}->();
+		$task->{at} = time() + ($done ? $task->{every} * (0.5 + rand)
+			: 0.2);
 	}
 }
 
@@ -439,7 +441,7 @@ sub until_true($what, $sub, $seconds = 20) {
 	my $end = time() + $seconds;
 
 	until ($sub->()) {
-		return fail("in time: $what") && 0 if time() > $end;
+		return fail("in time: $what") if time() > $end;
 		tick();
 	}
 
@@ -482,7 +484,7 @@ sub log_from($position) {
 sub reload() {
 	return if $upgrading;
 	kill 'HUP', $master;
-	$done{reloads}++;
+	return ++$done{reloads};
 }
 
 # A policy is in force once no worker from before is left.
@@ -515,7 +517,7 @@ sub change_policy() {
 		!grep { !$new{$_} } workers($master) });
 
 	allow('toggled', $answers[$toggled eq 'denied']);
-	$done{policies}++;
+	return ++$done{policies};
 }
 
 sub bad_reload() {
@@ -530,7 +532,7 @@ sub bad_reload() {
 		log_from($from) =~ /\[emerg\].*"nonsense"/ });
 	$t->write('nginx.conf', configuration(toggled => $toggled));
 	$applying = 0;
-	$done{refused}++;
+	return ++$done{refused};
 }
 
 sub kill_worker() {
@@ -540,7 +542,7 @@ sub kill_worker() {
 
 	push @kills, time();
 	kill 'KILL', $workers[rand @workers];
-	$done{kills}++;
+	return ++$done{kills};
 }
 
 # Keys change with overlap: 1, both, 2, both.
@@ -569,7 +571,7 @@ sub rotate_keys() {
 		$keys_change = 0;
 	});
 
-	$done{keys}++;
+	return ++$done{keys};
 }
 
 my $credentials_change = 0;
@@ -589,7 +591,7 @@ sub rotate_credentials() {
 		$credentials_change = 0;
 	});
 
-	$done{credentials}++;
+	return ++$done{credentials};
 }
 
 # Files that are no good, for a while: what was read before stays.
@@ -607,7 +609,7 @@ sub break_files() {
 	$t->write('storage.credentials', $storage->credentials(), 0640);
 	ticks(2);
 	$bad = 0;
-	$done{broken}++;
+	return ++$done{broken};
 }
 
 # access.log is reopened.  Workers are done with the old one a while later.
@@ -615,17 +617,14 @@ sub break_files() {
 my ($lines, $torn, $leaked, $logs) = (0) x 4;
 
 sub reopen() {
-	return if $upgrading || !-e "$dir/access.log";
+	return if $upgrading;
 
 	my $name = 'access.log.' . ++$logs;
-
-	# as logrotate's "create", or a reload would make one for root
-
 	link "$dir/access.log", "$dir/$name" or die "$name: $!\n";
 	$t->write('access.log', '', 0660);
 	kill 'USR1', $master;
 	later(4, sub { read_log($name) });
-	$done{reopened}++;
+	return ++$done{reopened};
 }
 
 my $FIELD = qr/"\w+":"(?:[^"\\[:cntrl:]]|\\.)*"/;
@@ -794,6 +793,11 @@ $t->expect_log(qr/worker process \d+ exited on signal 9/);
 $t->expect_log(qr/\[emerg\].*"nonsense"/);
 $t->allow_log(qr!write\(\) to "/dev/full" .*failed!);
 $t->allow_log(qr/\[(?:alert|emerg)\].*(?:tenants\.keys|storage\.credentials)/);
+
+# A worker that starts while the master is about to reopen logs may do so before
+# it, and before the master has given it the files.
+
+$t->write($_, '', 0660) for qw/ access.log error.log /;
 
 write_tenants();
 $t->write('nginx.conf', configuration());
