@@ -13,8 +13,9 @@ SOURCES := $(wildcard src/*.c src/*.h) config
 
 WARNINGS := -Wall -Wextra -Werror -Wno-unused-parameter
 PURE := $(wildcard src/s3_*.c)
-PURE_FLAGS := -std=c99 -D_GNU_SOURCE -g -Wall -Wextra -Werror -Isrc
-SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+PURE_HEADERS := $(wildcard src/s3_*.h)
+CLANG := clang -D_GNU_SOURCE -g -Wall -Wextra -Werror -O1 -I$(TOP)/src \
+	-fno-sanitize-recover=all
 
 # nginx's features that the module does without
 FLAGS_none :=
@@ -25,16 +26,16 @@ OBJECTS := $(patsubst %,$(BUILD)/flags/%/done,none ssl v2)
 UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
 VALGRIND := $(patsubst %,t/abort_%.t,fears operation path sigv4 policy target)
-FUZZ := clang -D_GNU_SOURCE -g -Wall -Wextra -Werror -Wno-unused-parameter -O1 \
-	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -It/fuzz -Isrc
+FUZZ := $(CLANG) -Wno-unused-parameter -fsanitize=fuzzer,address,undefined \
+	-It/fuzz
 FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c))
 
 PACKAGE := $(BUILD)/package/built
 PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
 	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
 
-.PHONY: all help run test check unit fuzz fuzz-long asan valgrind soak package bench \
-	bench-instructions clean install-run install-test install-package \
+.PHONY: all help run test test-parts check unit fuzz fuzz-long asan valgrind soak \
+	package bench bench-instructions clean install-run install-test install-package \
 	install-bench
 
 all: $(MODULE)          ## build the dynamic module for the installed nginx
@@ -47,11 +48,14 @@ run: install-run        ## see it work: a real storage, a tenant, three aborts
 	@examples/run
 
 test: install-test      ## run every test
+	@$(MAKE) --no-print-directory -j$(JOBS) test-parts
 	@$(MAKE) --no-print-directory check
 
-check: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so asan \
-		$(OBJECTS) $(BUILD)/soak/load $(BUILD)/promtool $(PACKAGE) \
-		$(BUILD)/debian.tar
+test-parts: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so \
+	asan $(OBJECTS) $(BUILD)/soak/load $(BUILD)/promtool $(PACKAGE) \
+	$(BUILD)/debian.tar
+
+check: test-parts
 	t/clients/install
 	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
@@ -131,10 +135,16 @@ $(PACKAGE): $(PACKAGE_SOURCES) tools/build-package
 	@touch $@
 
 
+# the pure C, once for all that is made of it
+
+define archive
+@rm -rf $@.d && mkdir -p $@.d
+@cd $@.d && $(CLANG) -std=c99 $(1) -c $(abspath $(PURE)) && ar rcs $@ *.o
+endef
+
 define unit
-@mkdir -p $(dir $@)
-clang $(PURE_FLAGS) -O1 $(SANITIZE) -It/unit $< $(PURE) -o $@ \
-	-lcrypto -lpcre2-8
+@$(CLANG) -std=c99 -fsanitize=address,undefined -It/unit $< \
+	$(BUILD)/unit/libs3.a -o $@ -lcrypto -lpcre2-8
 endef
 
 # out of its package, which would start a server if it were installed
@@ -152,19 +162,25 @@ $(BUILD)/debian.tar:
 	@t/package/debian $@
 
 
-$(BUILD)/unit/%: t/unit/test_%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)
+$(BUILD)/unit/libs3.a: $(PURE) $(PURE_HEADERS)
+	$(call archive,-fsanitize=address -fsanitize=undefined)
+
+$(BUILD)/fuzz/libs3.a: $(PURE) $(PURE_HEADERS)
+	$(call archive,-fsanitize=fuzzer-no-link -fsanitize=address \
+		-fsanitize=undefined)
+
+$(BUILD)/unit/%: t/unit/test_%.c $(BUILD)/unit/libs3.a $(wildcard t/unit/*.h)
 	$(unit)
 
-$(BUILD)/unit/%: t/unit/%.c $(PURE) $(wildcard src/s3_*.h t/unit/*.h)
+$(BUILD)/unit/%: t/unit/%.c $(BUILD)/unit/libs3.a $(wildcard t/unit/*.h)
 	$(unit)
 
-$(BUILD)/fuzz/%: t/fuzz/fuzz_%.c $(PURE) $(wildcard src/s3_*.h t/fuzz/*.h)
-	@mkdir -p $(dir $@)
-	$(FUZZ) -std=c99 $< $(PURE) -o $@ -lcrypto -lpcre2-8
+$(BUILD)/fuzz/%: t/fuzz/fuzz_%.c $(BUILD)/fuzz/libs3.a $(wildcard t/fuzz/*.h)
+	@$(FUZZ) -std=c99 $< $(BUILD)/fuzz/libs3.a -o $@ -lcrypto -lpcre2-8
 
 $(BUILD)/fuzz/nginx: t/fuzz/fuzz_nginx.c $(wildcard t/fuzz/*.h) \
 		t/fuzz/nginx.conf $(BUILD)/fuzz/nginx.d/nginx
-	$(FUZZ) -DFUZZ_CONF='"$(TOP)/t/fuzz/nginx.conf"' -I$@.d/objs \
+	@$(FUZZ) -DFUZZ_CONF='"$(TOP)/t/fuzz/nginx.conf"' -I$@.d/objs \
 		$(patsubst %,-I$(BUILD)/nginx-src/src/%,core event \
 			event/modules os/unix) \
 		$< $$(find $@.d/objs -name '*.o') -o $@ \

@@ -2,8 +2,8 @@
 /*
  * What the rooms of the nginx side share, in the order of a request:
  * handler, request, identity and keys, policy, endpoint, sign, upstream and
- * peer, response; beside them module (the directives), variables, status and
- * explain; below them file and secret.
+ * peer, confirm, response; beside them module (the directives), variables,
+ * status and explain; below them file and secret.
  */
 
 
@@ -182,8 +182,11 @@ typedef struct {
     ngx_uint_t                       addressing;
     ngx_http_s3_abort_credentials_t *credentials;
     ngx_flag_t                       allow_plaintext;
+    ngx_flag_t                       confirm;
+    ngx_uint_t                       confirm_tries;
 
     ngx_http_upstream_conf_t         upstream;
+    ngx_http_upstream_conf_t         again;       /* ... that passes on a 404 */
     ngx_http_upstream_srv_conf_t    *servers;     /* upstream {} of the url */
     ngx_http_upstream_srv_conf_t     peers;       /* ours around it */
     ngx_uint_t                       ssl;
@@ -381,12 +384,14 @@ typedef enum {
     NGX_HTTP_S3_ABORT_GONE,
     NGX_HTTP_S3_ABORT_ASSUMED,
     NGX_HTTP_S3_ABORT_FAILED,
-    NGX_HTTP_S3_ABORT_UNKNOWN
+    NGX_HTTP_S3_ABORT_UNKNOWN,
+    NGX_HTTP_S3_ABORT_PARTS_REMAIN
 } ngx_http_s3_abort_outcome_e;
 
 /* headers that change what an abort means: signed and sent on */
 
-#define NGX_HTTP_S3_ABORT_NCARRIED   3
+#define NGX_HTTP_S3_ABORT_NCARRIED      3
+#define NGX_HTTP_S3_ABORT_IF_INITIATED  1      /* of an abort alone */
 
 extern const s3_str_t
     ngx_http_s3_abort_carried_names[NGX_HTTP_S3_ABORT_NCARRIED];
@@ -432,6 +437,9 @@ struct ngx_http_s3_abort_ctx_s {
     off_t                            content_length;
     ngx_uint_t                       retry_after;
     ngx_str_t                        upstream_request_id;
+    ngx_uint_t                       attempts;    /* of the abort, if more
+                                                   * than that was sent */
+    ngx_str_t                        confirm_code;
 
     ngx_chain_t                     *xml;
 
@@ -444,7 +452,7 @@ struct ngx_http_s3_abort_ctx_s {
     unsigned                         judged:1;    /* by the policy */
     unsigned                         forwarded:1;
     unsigned                         unanswered:1;
-    unsigned                         resign:1;
+    unsigned                         again:1;     /* the next attempt */
     unsigned                         resigned:1;
     unsigned                         answered:1;
     unsigned                         unauthorized:1;
@@ -455,6 +463,10 @@ struct ngx_http_s3_abort_ctx_s {
     unsigned                         unknown_header:1;
     unsigned                         informational:4;
     unsigned                         regex_cpu:1;
+    unsigned                         confirming:1;    /* after a 204 */
+    unsigned                         confirmed:1;
+    unsigned                         listing:1;   /* ListParts is sent */
+    unsigned                         confirm_left:4;  /* tries */
 };
 
 
@@ -514,8 +526,25 @@ ngx_int_t ngx_http_s3_abort_sign(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_s3_abort_forward(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
+void ngx_http_s3_abort_again(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
 ngx_int_t ngx_http_s3_abort_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
+
+
+/*
+ * confirm: after a 204, as long as ctx->confirming is set, every answer of
+ * the storage is given to confirm_answer(), and nothing that becomes of the
+ * upstream request changes the 204.
+ */
+
+void ngx_http_s3_abort_confirm(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
+void ngx_http_s3_abort_confirm_answer(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, s3_storage_t verdict, ngx_str_t *code,
+    ngx_uint_t complete);
+void ngx_http_s3_abort_confirm_done(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx);
 
 
 /* response */

@@ -17,6 +17,8 @@ static char *ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_s3_abort_credentials(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_s3_abort_confirm_slot(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static const char *ngx_http_s3_abort_credentials_load(
     ngx_http_s3_abort_file_t *file, ngx_http_s3_abort_secret_t *secret,
     size_t len, unsigned *line);
@@ -37,6 +39,8 @@ static ngx_int_t ngx_http_s3_abort_trusted_certificate(ngx_conf_t *cf,
 
 
 #define NGX_HTTP_S3_ABORT_CREDENTIALS_MAX_SIZE  (64 * 1024)
+#define NGX_HTTP_S3_ABORT_CONFIRM_TRIES         3
+#define NGX_HTTP_S3_ABORT_CONFIRM_MAX_TRIES     10
 
 
 static ngx_conf_enum_t  ngx_http_s3_abort_addressing[] = {
@@ -110,6 +114,8 @@ static ngx_command_t  ngx_http_s3_abort_endpoint_commands[] = {
         ngx_http_s3_abort_credentials, credentials, NULL),
     ngx_http_s3_abort_ep("allow_plaintext", NGX_CONF_FLAG,
         ngx_conf_set_flag_slot, allow_plaintext, NULL),
+    ngx_http_s3_abort_ep("confirm", NGX_CONF_TAKE12,
+        ngx_http_s3_abort_confirm_slot, confirm, NULL),
 
     ngx_http_s3_abort_ep("connect_timeout", NGX_CONF_TAKE1,
         ngx_conf_set_msec_slot, upstream.connect_timeout, NULL),
@@ -357,6 +363,10 @@ ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
         }
     }
 
+    ep->again = ep->upstream;
+    ep->again.next_upstream = NGX_HTTP_UPSTREAM_FT_HTTP_404;
+    ep->again.next_upstream_timeout = 0;
+
     return ep->ssl ? NGX_OK : ngx_http_s3_abort_check_plaintext(cf, ep);
 }
 
@@ -377,6 +387,8 @@ ngx_http_s3_abort_create_endpoint(ngx_conf_t *cf, ngx_str_t *name)
 
     ep->addressing = NGX_CONF_UNSET_UINT;
     ep->allow_plaintext = NGX_CONF_UNSET;
+    ep->confirm = NGX_CONF_UNSET;
+    ep->confirm_tries = NGX_HTTP_S3_ABORT_CONFIRM_TRIES;
 
     ep->upstream.connect_timeout = NGX_CONF_UNSET_MSEC;
     ep->upstream.send_timeout = NGX_CONF_UNSET_MSEC;
@@ -557,6 +569,40 @@ ngx_http_s3_abort_credentials(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static char *
+ngx_http_s3_abort_confirm_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_s3_abort_endpoint_t *ep = conf;
+
+    char       *rv;
+    ngx_int_t   tries;
+    ngx_str_t  *value;
+
+    rv = ngx_conf_set_flag_slot(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK || cf->args->nelts == 2) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+
+    tries = ngx_strncmp(value[2].data, "tries=", 6) == 0
+            ? ngx_atoi(value[2].data + 6, value[2].len - 6) : NGX_ERROR;
+
+    if (tries < 1 || tries > NGX_HTTP_S3_ABORT_CONFIRM_MAX_TRIES) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\" of \"confirm\", it must "
+                           "be tries=1 to tries=%d", &value[2],
+                           NGX_HTTP_S3_ABORT_CONFIRM_MAX_TRIES);
+        return NGX_CONF_ERROR;
+    }
+
+    ep->confirm_tries = tries;
+
+    return NGX_CONF_OK;
+}
+
+
 static const char *
 ngx_http_s3_abort_credentials_load(ngx_http_s3_abort_file_t *file,
     ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line)
@@ -634,6 +680,7 @@ ngx_http_s3_abort_endpoint_defaults(ngx_conf_t *cf,
 
     ngx_conf_init_uint_value(ep->addressing, NGX_HTTP_S3_ABORT_PATH);
     ngx_conf_init_value(ep->allow_plaintext, 0);
+    ngx_conf_init_value(ep->confirm, 0);
 
     u = &ep->upstream;
 

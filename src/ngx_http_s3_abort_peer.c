@@ -20,8 +20,12 @@ typedef struct {
 } ngx_http_s3_abort_peer_t;
 
 
+static ngx_int_t ngx_http_s3_abort_ask_balancer(
+    ngx_http_s3_abort_peer_t *peer);
 static ngx_int_t ngx_http_s3_abort_get_peer(ngx_peer_connection_t *pc,
     void *data);
+static ngx_int_t ngx_http_s3_abort_begin_again(
+    ngx_http_s3_abort_peer_t *peer);
 static void ngx_http_s3_abort_free_peer(ngx_peer_connection_t *pc,
     void *data, ngx_uint_t state);
 static void ngx_http_s3_abort_notify_peer(ngx_peer_connection_t *pc,
@@ -47,26 +51,47 @@ ngx_int_t
 ngx_http_s3_abort_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us)
 {
-    ngx_http_upstream_t           *u;
-    ngx_http_s3_abort_ctx_t       *ctx;
-    ngx_http_s3_abort_peer_t      *peer;
-    ngx_http_s3_abort_endpoint_t  *ep;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
-    ep = ctx->endpoint;
-    u = r->upstream;
+    ngx_http_s3_abort_peer_t  *peer;
 
     peer = ngx_palloc(r->pool, sizeof(ngx_http_s3_abort_peer_t));
     if (peer == NULL) {
         return NGX_ERROR;
     }
 
-    if (ep->servers->peer.init(r, ep->servers) != NGX_OK) {
+    peer->request = r;
+    peer->ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+
+    if (ngx_http_s3_abort_ask_balancer(peer) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    peer->request = r;
-    peer->ctx = ctx;
+#if (NGX_HTTP_SSL)
+
+    return ngx_http_s3_abort_set_name(r, peer->ctx);
+
+#else
+
+    return NGX_OK;
+
+#endif
+}
+
+
+static ngx_int_t
+ngx_http_s3_abort_ask_balancer(ngx_http_s3_abort_peer_t *peer)
+{
+    ngx_http_upstream_t           *u;
+    ngx_http_s3_abort_endpoint_t  *ep;
+
+    ep = peer->ctx->endpoint;
+    u = peer->request->upstream;
+
+    u->peer.data = NULL;
+    u->peer.notify = NULL;
+
+    if (ep->servers->peer.init(peer->request, ep->servers) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     peer->data = u->peer.data;
     peer->get = u->peer.get;
@@ -82,14 +107,8 @@ ngx_http_s3_abort_init_peer(ngx_http_request_t *r,
     }
 
 #if (NGX_HTTP_SSL)
-
     u->peer.set_session = ngx_http_s3_abort_set_session;
     u->peer.save_session = ngx_http_s3_abort_save_session;
-
-    if (ngx_http_s3_abort_set_name(r, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
 #endif
 
     return NGX_OK;
@@ -102,7 +121,17 @@ ngx_http_s3_abort_get_peer(ngx_peer_connection_t *pc, void *data)
     ngx_http_s3_abort_peer_t *peer = data;
 
     ngx_int_t          rc;
+    ngx_uint_t         retry;
     ngx_connection_t  *c;
+
+    /* the attempt that failed had a stale connection perhaps */
+
+    retry = peer->ctx->unanswered
+            || (peer->request->upstream->request_sent && !peer->ctx->again);
+
+    if (peer->ctx->again && ngx_http_s3_abort_begin_again(peer) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     rc = peer->get(pc, peer->data);
 
@@ -112,7 +141,7 @@ ngx_http_s3_abort_get_peer(ngx_peer_connection_t *pc, void *data)
 
     c = pc->connection;
 
-    if (ngx_http_s3_abort_is_ours(peer, c)) {
+    if (!retry && ngx_http_s3_abort_is_ours(peer, c)) {
         return NGX_DONE;
     }
 
@@ -125,6 +154,43 @@ ngx_http_s3_abort_get_peer(ngx_peer_connection_t *pc, void *data)
 
     pc->connection = NULL;
     pc->cached = 0;
+
+    return NGX_OK;
+}
+
+
+/*
+ * What follows ngx_http_s3_abort_again() is no retry: any server may have it,
+ * and within the usual limits.  What nginx took for a 404 was none.
+ */
+
+static ngx_int_t
+ngx_http_s3_abort_begin_again(ngx_http_s3_abort_peer_t *peer)
+{
+    ngx_uint_t                     tries;
+    ngx_http_upstream_t           *u;
+    ngx_http_upstream_state_t     *state;
+    ngx_http_s3_abort_endpoint_t  *ep;
+
+    ep = peer->ctx->endpoint;
+    u = peer->request->upstream;
+
+    state = peer->request->upstream_states->elts;
+    state[peer->request->upstream_states->nelts - 2].status =
+                                                    peer->ctx->status.code;
+
+    peer->ctx->again = 0;
+    u->conf = &ep->upstream;
+
+    if (ngx_http_s3_abort_ask_balancer(peer) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    tries = ep->upstream.next_upstream_tries;
+
+    if (tries && u->peer.tries > tries) {
+        u->peer.tries = tries;
+    }
 
     return NGX_OK;
 }
@@ -147,7 +213,7 @@ ngx_http_s3_abort_free_peer(ngx_peer_connection_t *pc, void *data,
 
     peer->free(pc, peer->data, state);
 
-    if (peer->ctx->resign && pc->tries == 0) {
+    if (peer->ctx->again && pc->tries == 0) {
         pc->tries = 1;
     }
 }
@@ -166,8 +232,7 @@ ngx_http_s3_abort_notify_peer(ngx_peer_connection_t *pc, void *data,
 /*
  * A cached connection is used if it was made with the endpoint's own SSL
  * context, hence verified, if its certificate has the name that is wanted
- * now, if nothing came over it unasked, and if no earlier attempt failed: that
- * was a stale one perhaps.
+ * now, and if nothing came over it unasked.
  */
 
 static ngx_uint_t
@@ -178,9 +243,7 @@ ngx_http_s3_abort_is_ours(ngx_http_s3_abort_peer_t *peer,
     ngx_http_s3_abort_endpoint_t  *ep;
 #endif
 
-    if (peer->ctx->unanswered || peer->request->upstream->request_sent
-        || !ngx_http_s3_abort_is_quiet(c))
-    {
+    if (!ngx_http_s3_abort_is_quiet(c)) {
         return 0;
     }
 

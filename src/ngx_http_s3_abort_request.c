@@ -26,7 +26,8 @@ static void ngx_http_s3_abort_try_candidate(ngx_http_request_t *r,
 const s3_str_t
 ngx_http_s3_abort_carried_names[NGX_HTTP_S3_ABORT_NCARRIED] = {
     s3_string("x-amz-expected-bucket-owner"),
-    s3_string("x-amz-if-match-initiated-time"),
+    [NGX_HTTP_S3_ABORT_IF_INITIATED] =
+        s3_string("x-amz-if-match-initiated-time"),
     s3_string("x-amz-request-payer")
 };
 

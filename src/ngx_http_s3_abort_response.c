@@ -145,11 +145,13 @@ ngx_http_s3_abort_header_filter(ngx_http_request_t *r)
         r->headers_out.status = s3_error_status(error);
 
     } else if (ctx->outcome == NGX_HTTP_S3_ABORT_ABORTED
-               || ctx->outcome == NGX_HTTP_S3_ABORT_ASSUMED)
+               || ctx->outcome == NGX_HTTP_S3_ABORT_ASSUMED
+               || ctx->outcome == NGX_HTTP_S3_ABORT_PARTS_REMAIN)
     {
-        /* only the storage's word makes a 204 */
+        /* only the storage's word makes a 204, and nothing unmakes it */
 
         r->headers_out.status = NGX_HTTP_NO_CONTENT;
+        r->err_status = 0;
 
     } else if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
 

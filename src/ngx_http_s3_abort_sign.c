@@ -24,6 +24,8 @@ typedef struct {
     u_char              *host;
     size_t               host_len;
     size_t               scope_len;
+    s3_str_t             method;
+    s3_str_t             query;       /* before the upload id */
 } ngx_http_s3_abort_parts_t;
 
 
@@ -49,6 +51,8 @@ static u_char *ngx_http_s3_abort_put_scope(u_char *p,
 
 ngx_http_s3_abort_literal(method, "DELETE");
 ngx_http_s3_abort_literal(query, "uploadId=");
+ngx_http_s3_abort_literal(list_method, "GET");
+ngx_http_s3_abort_literal(list_query, "max-parts=1&uploadId=");
 ngx_http_s3_abort_literal(version, " HTTP/1.1\r\n");
 ngx_http_s3_abort_literal(host, "Host");
 ngx_http_s3_abort_literal(empty_hash, S3_SHA256_OF_EMPTY);
@@ -106,6 +110,14 @@ ngx_http_s3_abort_sign(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
         parts.bucket.len = 0;
     }
 
+    parts.method = ngx_http_s3_abort_method;
+    parts.query = ngx_http_s3_abort_query;
+
+    if (ctx->listing) {
+        parts.method = ngx_http_s3_abort_list_method;
+        parts.query = ngx_http_s3_abort_list_query;
+    }
+
     parts.scope_len = parts.date.len + ep->region.len + ep->service.len
                       + sizeof("///" S3_SIGV4_TERMINATOR) - 1;
 
@@ -135,7 +147,7 @@ ngx_http_s3_abort_sign(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
 }
 
 
-/* the last look: whatever led here, only an abort leaves */
+/* the last look: whatever led here, only an abort leaves, and its ListParts */
 
 static ngx_int_t
 ngx_http_s3_abort_check(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
@@ -143,7 +155,8 @@ ngx_http_s3_abort_check(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
     if (ctx->decision == NGX_HTTP_S3_ABORT_ALLOWED
         && s3_request_check_bucket(ctx->bucket) == S3_OK
         && s3_request_check_key(ctx->key) == S3_OK
-        && s3_request_check_upload_id(ctx->asked.upload_id) == S3_OK)
+        && s3_request_check_upload_id(ctx->asked.upload_id) == S3_OK
+        && (!ctx->listing || (ctx->confirming && ctx->endpoint->confirm)))
     {
         return NGX_OK;
     }
@@ -238,7 +251,9 @@ ngx_http_s3_abort_list_headers(ngx_http_s3_abort_ctx_t *ctx,
     h++;
 
     for (i = 0; i < NGX_HTTP_S3_ABORT_NCARRIED; i++) {
-        if (ctx->carried[i].data) {
+        if (ctx->carried[i].data
+            && !(ctx->listing && i == NGX_HTTP_S3_ABORT_IF_INITIATED))
+        {
             h->name = ngx_http_s3_abort_carried_names[i];
             h->value = ngx_http_s3_abort_pure(ctx->carried[i]);
             h++;
@@ -263,10 +278,10 @@ ngx_http_s3_abort_request_len(ngx_http_s3_abort_ctx_t *ctx,
 {
     size_t  i, len;
 
-    len = ngx_http_s3_abort_method.len + sizeof(" //?") - 1
+    len = parts->method.len + sizeof(" //?") - 1
           + parts->bucket.len
           + s3_uri_encoded_len(ctx->key, S3_URI_PATH)
-          + ngx_http_s3_abort_query.len
+          + parts->query.len
           + s3_uri_encoded_len(ctx->asked.upload_id, S3_URI_QUERY)
           + ngx_http_s3_abort_version.len
           + ngx_http_s3_abort_authorization.len
@@ -363,7 +378,7 @@ ngx_http_s3_abort_write(ngx_http_s3_abort_ctx_t *ctx,
     ep = ctx->endpoint;
     p = ctx->request->pos;
 
-    p = s3_put(p, ngx_http_s3_abort_method);
+    p = s3_put(p, parts->method);
     *p++ = ' ';
 
     req.uri.data = p;
@@ -379,7 +394,7 @@ ngx_http_s3_abort_write(ngx_http_s3_abort_ctx_t *ctx,
     *p++ = '?';
 
     req.query.data = p;
-    p = s3_put(p, ngx_http_s3_abort_query);
+    p = s3_put(p, parts->query);
     p = s3_uri_encode(p, ctx->asked.upload_id, S3_URI_QUERY);
     req.query.len = p - req.query.data;
 
@@ -408,7 +423,7 @@ ngx_http_s3_abort_write(ngx_http_s3_abort_ctx_t *ctx,
         *p++ = LF;
     }
 
-    req.method = ngx_http_s3_abort_method;
+    req.method = parts->method;
     req.headers = parts->headers;
     req.nheaders = parts->nheaders;
     req.payload_hash = ngx_http_s3_abort_empty_hash;

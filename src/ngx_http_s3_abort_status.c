@@ -9,7 +9,7 @@
 
 
 #define NGX_HTTP_S3_ABORT_NDECISIONS   5
-#define NGX_HTTP_S3_ABORT_NOUTCOMES    6
+#define NGX_HTTP_S3_ABORT_NOUTCOMES    7
 #define NGX_HTTP_S3_ABORT_NCLASSES     6          /* "none", 1xx to 5xx */
 #define NGX_HTTP_S3_ABORT_NBUCKETS     12
 
@@ -27,6 +27,7 @@ struct ngx_http_s3_abort_stat_s {
     ngx_atomic_t                 latency_msec;
     ngx_atomic_t                 retries;
     ngx_atomic_t                 unauthorized;
+    ngx_atomic_t                 unconfirmed;
 
     /* when it was last so, or 0 */
 
@@ -67,7 +68,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_s3_abort_log_handler(ngx_http_request_t *r);
 static void ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
-    ngx_http_s3_abort_stat_t *stat);
+    ngx_http_s3_abort_ctx_t *ctx);
 static ngx_int_t ngx_http_s3_abort_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static ngx_http_s3_abort_stat_t *ngx_http_s3_abort_get_stat(
@@ -119,7 +120,8 @@ static const char  *ngx_http_s3_abort_decision_names[] = {
 };
 
 static const char  *ngx_http_s3_abort_outcome_names[] = {
-    "NOT_SENT", "ABORTED", "GONE", "ASSUMED_ABORTED", "FAILED", "UNKNOWN"
+    "NOT_SENT", "ABORTED", "GONE", "ASSUMED_ABORTED", "FAILED", "UNKNOWN",
+    "PARTS_REMAIN"
 };
 
 
@@ -316,29 +318,39 @@ ngx_http_s3_abort_log_handler(ngx_http_request_t *r)
             ctx->endpoint->stat->last_unauthorized = ngx_time();
         }
 
-        ngx_http_s3_abort_count_attempts(r, ctx->endpoint->stat);
+        if (ctx->confirming && !ctx->confirmed) {
+            ngx_http_s3_abort_add(ctx->endpoint->stat->unconfirmed);
+        }
+
+        ngx_http_s3_abort_count_attempts(r, ctx);
     }
 
     return NGX_OK;
 }
 
 
+/* those that confirm an abort are none */
+
 static void
 ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
-    ngx_http_s3_abort_stat_t *stat)
+    ngx_http_s3_abort_ctx_t *ctx)
 {
-    ngx_uint_t                  i, n, status;
+    ngx_uint_t                  i, n, nattempts, status;
     ngx_msec_t                  msec;
+    ngx_http_s3_abort_stat_t   *stat;
     ngx_http_upstream_state_t  *state;
+
+    stat = ctx->endpoint->stat;
 
     if (r->upstream_states == NULL || r->upstream_states->nelts == 0) {
         return;
     }
 
     state = r->upstream_states->elts;
+    nattempts = ctx->confirming ? ctx->attempts : r->upstream_states->nelts;
     msec = 0;
 
-    for (i = 0; i < r->upstream_states->nelts; i++) {
+    for (i = 0; i < nattempts; i++) {
 
         if (state[i].peer == NULL) {
             continue;
@@ -658,6 +670,17 @@ ngx_http_s3_abort_write_prometheus(ngx_http_s3_abort_writer_t *w,
         }
     }
 
+    ngx_http_s3_abort_help("storage_unconfirmed_total", "counter",
+        "Aborts of which the storage did not say whether parts remain.");
+
+    for (i = 0; i < smcf->endpoints.nelts; i++) {
+        if (ep[i]->stat) {
+            ngx_http_s3_abort_write(w,
+                "s3_abort_storage_unconfirmed_total{endpoint=\"%V\"} %uA\n",
+                &ep[i]->name, ep[i]->stat->unconfirmed);
+        }
+    }
+
     ngx_http_s3_abort_help("storage_latency_seconds", "histogram",
         "Time that the storage took for an abort, with retries.");
 
@@ -934,10 +957,10 @@ ngx_http_s3_abort_write_json_endpoint(ngx_http_s3_abort_writer_t *w,
 
     ngx_http_s3_abort_write(w,
         "},\"latency_sum\":%uA.%03uA,\"retries\":%uA,\"unauthorized\":%uA,"
-        "\"last_unauthorized\":%uA}",
+        "\"last_unauthorized\":%uA,\"unconfirmed\":%uA}",
         ep->stat->latency_msec / 1000, ep->stat->latency_msec % 1000,
         ep->stat->retries, ep->stat->unauthorized,
-        ep->stat->last_unauthorized);
+        ep->stat->last_unauthorized, ep->stat->unconfirmed);
 }
 
 

@@ -20,6 +20,8 @@ static ngx_int_t ngx_http_s3_abort_process_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_process_chunked(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_conclude(ngx_http_request_t *r,
     ngx_uint_t complete);
+static void ngx_http_s3_abort_take(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, s3_answer_t answer, ngx_str_t *code);
 static ngx_uint_t ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
 static void ngx_http_s3_abort_wipe_response(ngx_http_upstream_t *u);
@@ -141,20 +143,20 @@ ngx_http_s3_abort_reinit_request(ngx_http_request_t *r)
         ctx->unanswered = 1;
     }
 
-    if (ctx->resign) {
-        r->upstream->conf = &ctx->endpoint->upstream;
-    }
-
     ngx_http_s3_abort_wipe_response(r->upstream);
 
-    ctx->error = S3_OK;
-    ctx->outcome = NGX_HTTP_S3_ABORT_FAILED;
+    if (!ctx->confirming) {
+        ctx->error = S3_OK;
+        ctx->outcome = NGX_HTTP_S3_ABORT_FAILED;
+
+        ngx_str_null(&ctx->upstream_request_id);
+    }
+
+    ngx_str_null(&ctx->body);
+
     ctx->answered = 0;
-    ctx->resign = 0;
     ctx->informational = 0;
     ctx->retry_after = 0;
-
-    ngx_str_null(&ctx->upstream_request_id);
 
     ngx_memzero(&ctx->status, sizeof(ngx_http_status_t));
 
@@ -209,7 +211,10 @@ ngx_http_s3_abort_process_status_line(ngx_http_request_t *r)
     u->headers_in.connection_close = (ctx->status.http_version < 1001);
 
     ctx->retry_after = 0;
-    ngx_str_null(&ctx->upstream_request_id);
+
+    if (!ctx->confirming) {
+        ngx_str_null(&ctx->upstream_request_id);
+    }
 
     u->process_header = ngx_http_s3_abort_process_header;
 
@@ -345,7 +350,8 @@ ngx_http_s3_abort_process_header_line(ngx_http_request_t *r,
 
     case 'x':
         if (ngx_http_s3_abort_header_is("x-amz-request-id")
-            && value.len <= NGX_HTTP_S3_ABORT_MAX_REQUEST_ID)
+            && value.len <= NGX_HTTP_S3_ABORT_MAX_REQUEST_ID
+            && !ctx->confirming)
         {
             ctx->upstream_request_id.data = ngx_pstrdup(r->pool, &value);
 
@@ -387,8 +393,8 @@ ngx_http_s3_abort_header_done(ngx_http_request_t *r)
         u->process_header = ngx_http_s3_abort_process_chunked;
 
     } else if (u->headers_in.content_length_n == -1
-               || u->headers_in.content_length_n
-                  > u->buffer.end - u->buffer.pos)
+               || (u->headers_in.content_length_n
+                   > u->buffer.end - u->buffer.pos && !ctx->listing))
     {
         /* too large, or ended by close: the status has to do */
 
@@ -405,6 +411,7 @@ ngx_http_s3_abort_header_done(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_s3_abort_process_body(ngx_http_request_t *r)
 {
+    off_t                     size;
     ngx_buf_t                *b;
     ngx_http_upstream_t      *u;
     ngx_http_s3_abort_ctx_t  *ctx;
@@ -413,14 +420,20 @@ ngx_http_s3_abort_process_body(ngx_http_request_t *r)
     u = r->upstream;
     b = &u->buffer;
 
-    if (b->last - b->pos < u->headers_in.content_length_n) {
+    /* of a list that is too large, as much as there is room for */
+
+    size = ngx_min(u->headers_in.content_length_n, b->end - b->pos);
+
+    if (b->last - b->pos < size) {
+        ctx->body.len = b->last - b->pos;
         return ngx_http_s3_abort_in_time(r);
     }
 
-    ctx->body.len = u->headers_in.content_length_n;
-    b->pos += ctx->body.len;
+    ctx->body.len = size;
+    b->pos += size;
 
-    return ngx_http_s3_abort_conclude(r, 1);
+    return ngx_http_s3_abort_conclude(r,
+                                      size == u->headers_in.content_length_n);
 }
 
 
@@ -477,7 +490,6 @@ ngx_http_s3_abort_process_chunked(ngx_http_request_t *r)
     }
 
     if (b->last == b->end) {
-        ctx->body.len = 0;
         return ngx_http_s3_abort_conclude(r, 0);
     }
 
@@ -498,15 +510,6 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
     ngx_http_upstream_t      *u;
     ngx_http_s3_abort_ctx_t  *ctx;
 
-    static const ngx_http_s3_abort_outcome_e  outcomes[] = {
-        [S3_STORAGE_ABORTED] = NGX_HTTP_S3_ABORT_ABORTED,
-        [S3_STORAGE_GONE] = NGX_HTTP_S3_ABORT_GONE,
-        [S3_STORAGE_REFUSED] = NGX_HTTP_S3_ABORT_FAILED,
-        [S3_STORAGE_UNAUTHORIZED] = NGX_HTTP_S3_ABORT_FAILED,
-        [S3_STORAGE_BUSY] = NGX_HTTP_S3_ABORT_FAILED,
-        [S3_STORAGE_FAILED] = NGX_HTTP_S3_ABORT_FAILED
-    };
-
     ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
     u = r->upstream;
 
@@ -514,6 +517,10 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
 
     u->keepalive = complete && !u->headers_in.connection_close
                    && u->buffer.pos == u->buffer.last;
+
+    if (!complete && !ctx->listing) {
+        ctx->body.len = 0;
+    }
 
     code = ngx_http_s3_abort_str(
                     s3_error_find_code(ngx_http_s3_abort_pure(ctx->body)));
@@ -526,6 +533,44 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
                    &code, answer.verdict);
 
     ctx->answered = 1;
+
+    if (ctx->confirming) {
+        ngx_http_s3_abort_confirm_answer(r, ctx, answer.verdict, &code,
+                                         complete);
+
+    } else {
+        ngx_http_s3_abort_take(r, ctx, answer, &code);
+    }
+
+    /* the body was read: nothing is left for the input filter */
+
+    ngx_http_s3_abort_wipe_response(u);
+
+    u->buffer.pos = u->buffer.last;
+
+    return NGX_OK;
+}
+
+
+/* an answer to an abort */
+
+static void
+ngx_http_s3_abort_take(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
+    s3_answer_t answer, ngx_str_t *code)
+{
+    ngx_http_upstream_t  *u;
+
+    static const ngx_http_s3_abort_outcome_e  outcomes[] = {
+        [S3_STORAGE_ABORTED] = NGX_HTTP_S3_ABORT_ABORTED,
+        [S3_STORAGE_GONE] = NGX_HTTP_S3_ABORT_GONE,
+        [S3_STORAGE_REFUSED] = NGX_HTTP_S3_ABORT_FAILED,
+        [S3_STORAGE_UNAUTHORIZED] = NGX_HTTP_S3_ABORT_FAILED,
+        [S3_STORAGE_BUSY] = NGX_HTTP_S3_ABORT_FAILED,
+        [S3_STORAGE_FAILED] = NGX_HTTP_S3_ABORT_FAILED
+    };
+
+    u = r->upstream;
+
     ctx->error = answer.error;
     ctx->outcome = outcomes[answer.verdict];
 
@@ -535,6 +580,11 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
 
     case S3_STORAGE_ABORTED:
         u->headers_in.status_n = NGX_HTTP_NO_CONTENT;
+
+        if (ctx->endpoint->confirm) {
+            ngx_http_s3_abort_confirm(r, ctx);
+        }
+
         break;
 
     case S3_STORAGE_GONE:
@@ -547,7 +597,7 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
         ctx->outcome = NGX_HTTP_S3_ABORT_UNKNOWN;
 
         if (ctx->body.len == 0
-            || s3_str_eq(ngx_http_s3_abort_pure(code),
+            || s3_str_eq(ngx_http_s3_abort_pure(*code),
                          s3_error_code(S3_NO_SUCH_UPLOAD)))
         {
             ctx->error = S3_OK;
@@ -567,7 +617,7 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
                       "the storage refuses the credentials of "
                       "s3_abort_endpoint \"%V\": %ui %V",
-                      &ctx->endpoint->name, ctx->status.code, &code);
+                      &ctx->endpoint->name, ctx->status.code, code);
         break;
 
     default:
@@ -581,32 +631,38 @@ ngx_http_s3_abort_conclude(ngx_http_request_t *r, ngx_uint_t complete)
 
         ctx->outcome = NGX_HTTP_S3_ABORT_UNKNOWN;
     }
-
-    /* the body was read: nothing is left for the input filter */
-
-    ngx_http_s3_abort_wipe_response(u);
-
-    u->buffer.pos = u->buffer.last;
-
-    return NGX_OK;
 }
 
 
 /*
- * Once, if the credentials were replaced since the request was signed.  nginx
- * passes on to the next server what its configuration says: this request gets
- * one of its own, in which 403 does so.
+ * One more attempt than nginx would make.  It passes on to the next server
+ * what its configuration says: there is one in which a 404 does so, and this
+ * is taken for one.  The peer room puts back what is changed here.
  */
+
+void
+ngx_http_s3_abort_again(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
+{
+    ngx_http_upstream_t  *u;
+
+    u = r->upstream;
+
+    u->conf = &ctx->endpoint->again;
+    u->peer.tries = 2;
+    u->headers_in.status_n = NGX_HTTP_NOT_FOUND;
+
+    ctx->again = 1;
+}
+
+
+/* once, if the credentials were replaced since the request was signed */
 
 static ngx_uint_t
 ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx)
 {
-    ngx_http_upstream_t              *u;
-    ngx_http_upstream_conf_t         *conf;
     ngx_http_s3_abort_credentials_t  *credentials;
 
-    u = r->upstream;
     credentials = ctx->endpoint->credentials;
 
     if (ctx->generation == credentials->generation) {
@@ -618,23 +674,9 @@ ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
         return 0;
     }
 
-    conf = ngx_palloc(r->pool, sizeof(ngx_http_upstream_conf_t));
-    if (conf == NULL) {
-        return 0;
-    }
-
-    *conf = *u->conf;
-
-    conf->next_upstream &= ~NGX_HTTP_UPSTREAM_FT_OFF;
-    conf->next_upstream |= NGX_HTTP_UPSTREAM_FT_HTTP_403;
-    conf->next_upstream_timeout = 0;
-
-    u->conf = conf;
-    u->peer.tries++;
-    u->headers_in.status_n = NGX_HTTP_FORBIDDEN;
-
-    ctx->resign = 1;
     ctx->resigned = 1;
+
+    ngx_http_s3_abort_again(r, ctx);
 
     return 1;
 }
@@ -733,9 +775,14 @@ ngx_http_s3_abort_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
     }
 
     ngx_http_s3_abort_secret_free(&ctx->secret);
+
+    if (ctx->confirming) {
+        ngx_http_s3_abort_confirm_done(r, ctx);
+    }
+
     ngx_http_s3_abort_wipe_response(r->upstream);
 
-    if (ctx->answered) {
+    if (ctx->answered || ctx->confirming) {
         return;
     }
 

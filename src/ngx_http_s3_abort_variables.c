@@ -379,7 +379,8 @@ ngx_http_s3_abort_variable_outcome(ngx_http_s3_abort_ctx_t *ctx)
         ngx_string("GONE"),
         ngx_string("ASSUMED_ABORTED"),
         ngx_string("FAILED"),
-        ngx_string("UNKNOWN")
+        ngx_string("UNKNOWN"),
+        ngx_string("PARTS_REMAIN")
     };
 
     return names[ctx->outcome];

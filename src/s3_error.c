@@ -3,7 +3,7 @@
 #include "s3_uri.h"
 
 
-static int s3_error_tag(s3_str_t *text, s3_str_t *name);
+static int s3_error_tag(s3_str_t *text, s3_str_t *name, int *empty);
 static size_t s3_error_escaped_len(s3_str_t s);
 static u_char *s3_error_escape(u_char *dst, s3_str_t s);
 static s3_str_t s3_error_escaped(s3_str_t *s, int text);
@@ -275,6 +275,7 @@ s3_error_from_storage(unsigned status, s3_str_t code)
 s3_str_t
 s3_error_find_code(s3_str_t body)
 {
+    int                     empty;
     u_char                  c;
     size_t                  i;
     unsigned                depth;
@@ -284,9 +285,9 @@ s3_error_find_code(s3_str_t body)
 
     depth = 0;
 
-    while (s3_error_tag(&body, &name)) {
+    while (s3_error_tag(&body, &name, &empty)) {
 
-        if (name.data[0] == '?' && depth == 0) {
+        if (empty || (name.data[0] == '?' && depth == 0)) {
             continue;
         }
 
@@ -335,6 +336,52 @@ s3_error_find_code(s3_str_t body)
 }
 
 
+s3_parts_t
+s3_error_find_parts(s3_str_t body)
+{
+    int                     empty;
+    unsigned                depth;
+    s3_str_t                name;
+    static const s3_str_t   name_root = s3_string("ListPartsResult");
+    static const s3_str_t   name_end = s3_string("/ListPartsResult");
+    static const s3_str_t   name_part = s3_string("Part");
+
+    depth = 0;
+
+    while (s3_error_tag(&body, &name, &empty)) {
+
+        if (name.data[0] == '?' && depth == 0) {
+            continue;
+        }
+
+        if (name.data[0] == '/') {
+
+            if (depth > 1) {
+                depth--;
+                continue;
+            }
+
+            return depth == 1 && s3_str_eq(name, name_end) ? S3_PARTS_NONE
+                                                           : S3_PARTS_UNKNOWN;
+        }
+
+        if (depth == 0 && (empty || !s3_str_eq(name, name_root))) {
+            return S3_PARTS_UNKNOWN;
+        }
+
+        if (depth == 1 && s3_str_eq(name, name_part)) {
+            return S3_PARTS_REMAIN;
+        }
+
+        if (!empty) {
+            depth++;
+        }
+    }
+
+    return S3_PARTS_UNKNOWN;
+}
+
+
 size_t
 s3_error_xml_len(const s3_error_xml_t *x)
 {
@@ -380,37 +427,54 @@ s3_error_xml(u_char *dst, const s3_error_xml_t *x)
 
 /*
  * Cuts everything through the next tag off the front and returns its name
- * ("/" or "?" in front included), without attributes; empty elements are
- * skipped.  Returns 0 at the end and where there is more than plain elements.
+ * ("/" or "?" in front included), without attributes, and whether it is an
+ * empty element's.  Returns 0 at the end and where there is more than plain
+ * elements.
  */
 
 static int
-s3_error_tag(s3_str_t *text, s3_str_t *name)
+s3_error_tag(s3_str_t *text, s3_str_t *name, int *empty)
 {
-    u_char  *p, *end;
+    u_char  *p, *end, *last, quote;
 
-    do {
-        p = text->len ? memchr(text->data, '<', text->len) : NULL;
-        if (p == NULL) {
+    last = text->data + text->len;
+
+    p = text->len ? memchr(text->data, '<', text->len) : NULL;
+    if (p == NULL) {
+        return 0;
+    }
+
+    p++;
+    quote = '\0';
+
+    for (end = p; end < last && (quote || *end != '>'); end++) {
+
+        if (*end == '<') {
             return 0;
         }
 
-        p++;
+        if (*end == quote) {
+            quote = '\0';
 
-        end = memchr(p, '>', (size_t) (text->data + text->len - p));
-
-        if (end == NULL || end == p || *p == '!') {
-            return 0;
+        } else if (!quote && (*end == '"' || *end == '\'')) {
+            quote = *end;
         }
+    }
 
-        text->len -= (size_t) (end + 1 - text->data);
-        text->data = end + 1;
+    if (end == last || *p == '!') {
+        return 0;
+    }
 
-    } while (end[-1] == '/');
+    *empty = (end[-1] == '/');
+
+    text->data = end + 1;
+    text->len = (size_t) (last - text->data);
 
     name->data = p;
 
-    while (p < end && *p != ' ' && *p != '\t' && *p != '\r' && *p != '\n') {
+    while (p < end - *empty && *p != ' ' && *p != '\t' && *p != '\r'
+           && *p != '\n')
+    {
         p++;
     }
 

@@ -113,6 +113,22 @@ s3_str_t s3_error_find_code(s3_str_t body);
 
 
 /*
+ * What an answer to ListParts says: whether the document's <ListPartsResult>
+ * has a child <Part>.  REMAIN needs no more of "body" than that element's
+ * tag, NONE all of the document.  Whatever else there is - another document,
+ * comments, CDATA, other encodings - is UNKNOWN.
+ */
+
+typedef enum {
+    S3_PARTS_UNKNOWN = 0,
+    S3_PARTS_NONE,
+    S3_PARTS_REMAIN
+} s3_parts_t;
+
+s3_parts_t s3_error_find_parts(s3_str_t body);
+
+
+/*
  * The document, in two passes: its length, then its bytes; s3_error_xml()
  * returns the byte behind the last.  "resource" is UTF-8 or arbitrary bytes;
  * what XML 1.0 cannot carry becomes "?".  "region" is empty but for

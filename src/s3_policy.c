@@ -203,10 +203,10 @@ s3_policy_condition(const s3_condition_t *c, s3_policy_request_t *req)
         return s3_policy_age(c, req);
 
     case S3_CONDITION_IF:
-        return s3_policy_if(c, req);
+        break;
     }
 
-    return S3_UNKNOWN;
+    return s3_policy_if(c, req);
 }
 
 

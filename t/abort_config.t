@@ -105,7 +105,10 @@ my @good = (
 		ssl_session_reuse off;
 		ssl_conf_command Options PrioritizeChaCha;
 		allow_plaintext on;
+		confirm on tries=10;
 	})],
+	(map { ["confirm $_", endpoint => endpoint(more => "confirm $_;")] }
+		'on', 'off', 'ON', 'on tries=1', 'off tries=3'),
 	['next_upstream off', endpoint => endpoint(more =>
 		'next_upstream off;')],
 	['plaintext that is allowed', endpoint =>
@@ -195,6 +198,17 @@ my @bad = (
 		endpoint(url => 'http://servers', host => undef)],
 	['Unix-domain socket without a host', qr/host/, endpoint =>
 		endpoint(url => 'http://unix:/run/s.sock', host => undef)],
+	(map { ["confirm: $_", qr/"confirm"/,
+		endpoint => endpoint(more => "confirm $_; # <--")] }
+		'yes', 'no tries=1', '""', 'tries=3', 'on tries=0',
+		'on tries=11', 'on tries=', 'on tries=-1', 'on tries=3s',
+		'on tries=99999999999999999999', 'on 3', 'on retries=3',
+		'on tries=1 tries=2', 'off tries=0'),
+	['confirm: nothing', qr/"confirm"/,
+		endpoint => endpoint(more => 'confirm; # <--')],
+	['confirm: twice', qr/"confirm" directive is duplicate/,
+		endpoint => endpoint(more => "confirm off;\n"
+			. 'confirm off; # <--')],
 	['two endpoints of a name', qr/"storage"/,
 		http => '%%ENDPOINT%% # <--'],
 	['endpoint without a name', qr/s3_abort_endpoint/,

@@ -74,6 +74,7 @@ my $t = S3Abort->new(stock => 1);
 my $storage = $t->storage('storage');
 my $token = $t->storage('token', token => 1);
 my $virtual = $t->storage('virtual', addressing => 'virtual');
+my $confirm = $t->storage('confirm', confirm => 1);
 my $decoy = $t->decoy();
 
 my @common = (['User-Agent', 'test'], ['Connection', 'close'],
@@ -218,6 +219,45 @@ like(seen($token), qr/security-token/, 'violation: no session token');
 talk($virtual, bytes($virtual, host => 'virtual.test',
 	target => '/media/key?uploadId=A'));
 like(seen($virtual), qr/^Host is not BUCKET/, 'violation: path style');
+
+# ListParts is for a storage that may be asked, of an upload that was aborted
+
+my %list = (method => 'GET', target => '/media/key?max-parts=1&uploadId=A');
+
+talk($storage, bytes($storage, %list));
+like(seen($storage), qr/^method GET/, 'violation: ListParts');
+
+talk($confirm, bytes($confirm, %list));
+like(seen($confirm), qr/^ListParts without an abort/,
+	'violation: ListParts alone');
+$confirm->{reported} = () = $confirm->violations();
+
+talk($confirm, bytes($confirm, target => '/media/key?uploadId=A'));
+talk($confirm, bytes($confirm, %list));
+is(seen($confirm), '', 'good request: ListParts');
+
+for (['secret', { secret => 'wrong' }, qr/^signature/],
+	['key', { target => '/media/key2?max-parts=1&uploadId=A' },
+		qr/^ListParts without an abort/],
+	['id', { target => '/media/key?max-parts=1&uploadId=B' },
+		qr/^ListParts without an abort/],
+	['order', { target => '/media/key?uploadId=A&max-parts=1' },
+		qr/^target/m],
+	['number', { target => '/media/key?max-parts=2&uploadId=A' },
+		qr/^target/m],
+	['object', { target => '/media/key?uploadId=A' }, qr/^target/m],
+	['bucket', { target => '/media?uploads' }, qr/^target/m],
+	['HEAD', { method => 'HEAD' }, qr/^method HEAD/],
+	['DELETE', { method => 'DELETE' }, qr/^target/],
+	['header', { signed_headers =>
+		[['x-amz-if-match-initiated-time', 'y']] },
+		qr/^ListParts with a header of aborts/])
+{
+	my ($name, $o, $re) = @$_;
+	talk($confirm, bytes($confirm, %list, %$o));
+	like(seen($confirm), $re, "violation: ListParts, $name");
+	$confirm->{reported} = () = $confirm->violations();
+}
 
 for my $query ('uploadId=A', 'x;UPLOADID', 'a?%75ploadid=') {
 	$decoy->{reported} = () = $decoy->violations();

@@ -24,6 +24,7 @@ my $t = S3Abort->new(headers => { 'x-pid' => 1 });
 my $dir = $t->dir();
 my $storage = $t->storage();
 my $first = $t->storage('first', host => 'storage.test');
+my $confirm = $t->storage('confirm', confirm => 1);
 my $slow = $t->storage('slow', answer => { status => 204, delay => 0.3 });
 my $globals = $t->globals() =~ s/(worker_processes) 1;/$1 $WORKERS;/r;
 
@@ -69,6 +70,19 @@ http {
         credentials  %%TESTDIR%%/first.credentials;
     }
 
+    upstream confirm {
+        server %%STORAGE_confirm%% max_fails=0;
+        server %%STORAGE_confirm%% max_fails=0;
+    }
+
+    s3_abort_endpoint confirm {
+        url          http://confirm;
+        host         confirm.test;
+        region       kr-standard;
+        credentials  %%TESTDIR%%/confirm.credentials;
+        confirm      on tries=1;
+    }
+
     s3_abort_endpoint down {
         url          http://127.0.0.1:%%PORT_9%%;
         host         storage.test;
@@ -107,6 +121,11 @@ http {
         location /two/ {
             s3_abort_base_path /two;
             s3_abort_pass two policy=media;
+        }
+
+        location /confirm/ {
+            s3_abort_base_path /confirm;
+            s3_abort_pass confirm policy=media;
         }
 
         location /down/ {
@@ -364,6 +383,39 @@ counts('a retry', "/two/$k", '204 ', [requests('ALLOWED', 'OK'),
 $first->answer(204);
 $storage->answer(204);
 
+# what confirms an abort is no attempt
+
+my $part = { status => 200,
+	body => '<ListPartsResult><Part></Part></ListPartsResult>' };
+my $lost = { status => 204, send => 0, then => 'close' };
+
+for (['gone', 'ABORTED', 204, '404 NoSuchUpload'],
+	['parts remained', 'ABORTED', 204, $part, 204, '404 NoSuchUpload'],
+	['parts remain', 'PARTS_REMAIN', 204, $part, 204, $part],
+	['not said', 'ABORTED', 204, '403 AccessDenied'],
+	['not said, parts were seen', 'PARTS_REMAIN', 204, $part, 500],
+	['not answered', 'ABORTED', 204, $lost, $lost])
+{
+	my ($name, $outcome, @answers) = @$_;
+
+	$confirm->answer(\@answers);
+	counts("confirm: $name", "/confirm/$k", '204 ',
+		[requests('ALLOWED', 'OK'),
+		forwarded('confirm', $outcome, '2xx'),
+		$name =~ /^not/ ? 'storage_unconfirmed{endpoint=confirm} 1'
+		: ()]);
+}
+
+$confirm->answer([$lost, 204, $lost, '404 NoSuchUpload']);
+counts('confirm: retries of both', "/confirm/$k", '204 ',
+	[requests('ALLOWED', 'OK'),
+	forwarded('confirm', 'ABORTED', '2xx', 'none'),
+	'storage_retries{endpoint=confirm} 1']);
+$confirm->answer('404 NoSuchUpload');
+counts('confirm: nothing to confirm', "/confirm/$k", '404 NoSuchUpload',
+	[requests('ALLOWED', 'NoSuchUpload'),
+	forwarded('confirm', 'GONE', '4xx')]);
+
 ###############################################################################
 #
 # The histogram
@@ -392,7 +444,7 @@ is_deeply([sort { $a <=> $b } @after[0 .. 11]], [@after[0 .. 11]],
 	'latency: buckets add up');
 
 my %m = metrics();
-for my $endpoint (qw/ storage slow two down odd-1.2_3 /) {
+for my $endpoint (qw/ storage slow two confirm down odd-1.2_3 /) {
 	my $outcomes = sum0(map { $m{$_} } grep {
 		/^s3_abort_outcomes.*endpoint="\Q$endpoint\E"/ } keys %m);
 	is((histogram($endpoint))[13], $outcomes,
@@ -498,6 +550,8 @@ for my $e (@{$json->{endpoints}}) {
 		for keys %{$e->{last_outcomes}};
 	$same{$label->('last_unauthorized_timestamp_seconds', @endpoint)}
 		= $e->{last_unauthorized} if $e->{last_unauthorized};
+	$same{$label->('storage_unconfirmed_total', @endpoint)}
+		= $e->{unconfirmed};
 	$same{$label->('storage_latency_seconds_sum', @endpoint)}
 		= $e->{latency_sum};
 	$same{$label->('storage_latency_seconds_count', @endpoint)}
@@ -535,6 +589,7 @@ for my $d (qw/ NONE ALLOWED DENIED UNAUTHENTICATED INVALID /) {
 
 is_deeply({ map { $_->{endpoint} => $_->{credentials} } @{$json->{endpoints}} },
 	{ slow => "$dir/slow.credentials", two => "$dir/first.credentials",
+	confirm => "$dir/confirm.credentials",
 	map({ $_ => "$dir/storage.credentials" } qw/ storage down /),
 	'odd-1.2_3' => "$dir/$odd" }, 'JSON: the file of each endpoint');
 
@@ -878,7 +933,7 @@ is(scalar(grep { /outcomes.*"many\d+",outcome="ABORTED"/ } keys %m), 300,
 ok(exists $m{s3_abort_candidate_differences_total},
 	'many endpoints: the whole page');
 $json = eval { JSON::PP->new->utf8->decode(get('/json')->{body}) };
-is(scalar @{$json->{endpoints}}, 305, 'many endpoints: JSON');
+is(scalar @{$json->{endpoints}}, 306, 'many endpoints: JSON');
 
 ###############################################################################
 #

@@ -552,21 +552,23 @@ for my $answer (@unauthorized) {
 $t->expect_log(qr/\[alert\].*(?:credentials|storage|SignatureDoesNotMatch|
 	InvalidAccessKeyId|RequestTimeTooSkewed|Token|Malformed|Security)/x);
 
-# the credentials change while the abort is under way
+# the credentials change while the abort is under way, and all servers have
+# been tried
 
 my %old = %{$storage->{keys}};
 my $text = $storage->credentials();
 my ($access) = keys %old;
 
 $storage->{keys}{"$access-NEW"} = { secret => $t->canary('CANARY/new+secret') };
-$storage->answer([{ status => 403, code => 'InvalidAccessKeyId', delay => 3 },
-	204]);
+$storage->answer([({ status => 204, send => 0, then => 'close' }) x 2,
+	{ status => 400, code => 'InvalidToken', delay => 3 }, 204]);
 
 my $client = $t->connect();
 $t->mark();
 $client->send(S3Abort::request_bytes('DELETE', '/media/k?uploadId=A',
 	'X-Endpoint', 'rotated'));
-$t->wait_for(sub { $t->sent() }, 'F-18 rotation: the first attempt is sent');
+$t->wait_for(sub { 3 == (() = $t->sent()) },
+	'F-18 rotation: the first attempts are sent');
 $t->write('rotated.credentials', $text =~ s/\Q$access\E/$access-NEW/r
 	=~ s/secret_access_key = .*/secret_access_key = CANARY\/new+secret/r,
 		0640);
@@ -574,7 +576,10 @@ $r = $client->answer();
 
 is(result($r), '204  ABORTED', 'F-18 rotation: tried again');
 is(join(' ', map { $_->{header}{authorization} =~ /Credential=([^\/]+)/ }
-	$t->sent()), "$access $access-NEW", 'F-18 rotation: with the new key');
+	$t->sent()), "$access $access $access $access-NEW",
+	'F-18 rotation: with the new key');
+is($t->audit($r)->{upstream_status}, '502, 502, 400, 204',
+	'F-18 rotation: the log says what was answered');
 
 # once only
 

@@ -2,8 +2,9 @@
 /*
  * Input: a body that a storage may send; also taken for a resource's name.
  *
- * The code that is found is a code, and one that was written is found; what we
- * answer is a well-formed document whatever the resource.
+ * The code that is found is a code, and one that was written is found; parts
+ * are found where there are some; what we answer is a well-formed document
+ * whatever the resource.
  */
 
 
@@ -15,6 +16,7 @@
 
 static void find_code(s3_str_t body);
 static void find_written(s3_str_t input);
+static void find_parts(s3_str_t body);
 static void answer(unsigned status, s3_str_t code);
 static void xml(s3_error_t e, s3_str_t resource, s3_str_t region);
 static u_char *expect(u_char *p, u_char *last, const char *text);
@@ -32,6 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     find_code(s);
     find_written(s);
+    find_parts(s);
 
     status = 200 + (size > 1 ? (data[0] * 256u + data[1]) % 400 : 0);
 
@@ -164,6 +167,39 @@ find_written(s3_str_t input)
     }
 
     free(doc);
+}
+
+
+/* whatever is cut off, the verdict does not become the opposite one */
+
+static void
+find_parts(s3_str_t body)
+{
+    s3_str_t    cut;
+    s3_parts_t  parts;
+
+    parts = s3_error_find_parts(body);
+
+    if (parts == S3_PARTS_UNKNOWN) {
+        return;
+    }
+
+    fuzz_assert(memmem(body.data, body.len, "<ListPartsResult", 16) != NULL);
+
+    if (parts == S3_PARTS_REMAIN) {
+        fuzz_assert(memmem(body.data, body.len, "<Part", 5) != NULL);
+
+    } else {
+        fuzz_assert(memmem(body.data, body.len, "</ListPartsResult", 17)
+                    != NULL);
+    }
+
+    cut.data = body.data;
+
+    for (cut.len = 0; cut.len < body.len; cut.len++) {
+        fuzz_assert(s3_error_find_parts(cut) == parts
+                    || s3_error_find_parts(cut) == S3_PARTS_UNKNOWN);
+    }
 }
 
 

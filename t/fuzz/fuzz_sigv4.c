@@ -77,8 +77,8 @@ done:
 }
 
 
-/* what s3_request_parse() lets through: plain names, each once, and
- * no bad escapes */
+/* what s3_request_parse() lets through: plain names, each once, no
+ * signature without "=", and no bad escapes */
 
 static int
 is_ours(s3_str_t query)
@@ -98,7 +98,9 @@ is_ours(s3_str_t query)
         names[n] = fuzz_cut(&param, '=');
 
         if (names[n].len == 0
-            || s3_uri_span(names[n], 0, S3_URI_QUERY) != names[n].len)
+            || s3_uri_span(names[n], 0, S3_URI_QUERY) != names[n].len
+            || (s3_str_eq(names[n], fuzz_str("X-Amz-Signature"))
+                && param.data == names[n].data + names[n].len))
         {
             return 0;
         }

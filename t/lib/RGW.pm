@@ -22,6 +22,7 @@ use Digest::SHA qw/ sha256_hex /;
 use File::Basename qw/ dirname /;
 use File::Temp qw/ tempdir /;
 use HTTP::Tiny;
+use IO::Socket::INET;
 use JSON::PP qw/ encode_json /;
 use POSIX ();
 
@@ -106,7 +107,8 @@ sub create_bucket($self, $bucket) {
 	return $self->request('PUT', $bucket);
 }
 
-# Lets users of the storage do one thing with the bucket, and nothing else.
+# Lets users of the storage do one thing with the bucket, or what is in it, and
+# nothing else.
 
 sub allow($self, $bucket, $action, @users) {
 	return $self->request('PUT', $bucket, undef, 'policy', encode_json({
@@ -116,7 +118,7 @@ sub allow($self, $bucket, $action, @users) {
 			Principal => { AWS => [map { "arn:aws:iam:::user/$_" }
 				@users] },
 			Action => ["s3:$action"],
-			Resource => ["arn:aws:s3:::$bucket"],
+			Resource => [map { "arn:aws:s3:::$bucket$_" } '', '/*'],
 		}],
 	}));
 }
@@ -155,6 +157,37 @@ sub complete_multipart_upload($self, $bucket, $key, $id, @etags) {
 sub upload_part($self, $bucket, $key, $id, $number, $body) {
 	return $self->request('PUT', $bucket, $key,
 		"partNumber=$number&uploadId=$id", $body);
+}
+
+# A part that is on its way: sends all but the last byte of its body.  Returns a
+# sub that sends this one and returns the answer.
+
+sub begin_part($self, $bucket, $key, $id, $number, $body) {
+	my $r = $self->sign('PUT', $bucket, $key,
+		"partNumber=$number&uploadId=$id", $body);
+	my $sock = IO::Socket::INET->new(PeerAddr => $self->{endpoint})
+		or die "Ceph RGW: $!\n";
+	my $send = sub ($bytes) {
+		local $SIG{PIPE} = 'IGNORE';
+		while (length $bytes) {
+			my $n = syswrite $sock, $bytes or last;
+			substr $bytes, 0, $n, '';
+		}
+	};
+
+	$send->(join "\r\n", "PUT $r->{target} HTTP/1.1",
+		map({ "$_->[0]: $_->[1]" } @{$r->{headers}}),
+		'Content-Length: ' . length $body, 'Connection: close', '',
+		substr $body, 0, -1);
+
+	return sub {
+		$send->(substr $body, -1);
+		local $/;
+		my $answer = <$sock> // '';
+		my ($status) = $answer =~ m!^HTTP/1\.1 (\d+) !;
+
+		return answer($status // 0, {}, $answer);
+	};
 }
 
 sub list_parts($self, $bucket, $key, $id) {
@@ -197,11 +230,26 @@ sub elements($r, $element, @fields) {
 sub request($self, $method, $bucket = undef, $key = undef, $query = '',
 	$body = '')
 {
+	my $signed = $self->sign($method, $bucket, $key, $query, $body);
+
+	# HTTP::Tiny sends this Host by itself, and insists on it
+	my %headers = map { $_->[0] => $_->[1] }
+		grep { $_->[0] ne 'Host' } @{$signed->{headers}};
+
+	my $r = $self->{http}->request($method,
+		"http://$self->{endpoint}$signed->{target}",
+		{ headers => \%headers, content => $body });
+
+	die "Ceph RGW: $r->{content}\n" if $r->{status} == 599;
+	return answer($r->{status}, $r->{headers}, $r->{content} // '');
+}
+
+sub sign($self, $method, $bucket, $key, $query, $body) {
 	my $target = '/' . join '/', grep { defined } $bucket,
 		defined $key ? SigV4::uri_encode($key, '/') : undef;
 	$target .= "?$query" if $query ne '';
 
-	my $signed = SigV4::sign(
+	return SigV4::sign(
 		method => $method,
 		target => $target,
 		headers => [['Host', $self->{endpoint}]],
@@ -210,21 +258,12 @@ sub request($self, $method, $bucket = undef, $key = undef, $query = '',
 		access_key => $self->{access_key},
 		secret => $self->{secret_key},
 	);
+}
 
-	# HTTP::Tiny sends this Host by itself, and insists on it
-	my %headers = map { $_->[0] => $_->[1] }
-		grep { $_->[0] ne 'Host' } @{$signed->{headers}};
-
-	my $r = $self->{http}->request($method,
-		"http://$self->{endpoint}$target",
-		{ headers => \%headers, content => $body });
-	my $content = $r->{content} // '';
-
-	die "Ceph RGW: $content\n" if $r->{status} == 599;
-
-	my ($code) = $content =~ m!<Code>([^<]+)</Code>!;
-	return { status => $r->{status}, headers => $r->{headers},
-		body => $content, code => $code // '' };
+sub answer($status, $headers, $body) {
+	my ($code) = $body =~ m!<Code>([^<]+)</Code>!;
+	return { status => $status, headers => $headers, body => $body,
+		code => $code // '' };
 }
 
 ###############################################################################

@@ -12,6 +12,7 @@ package Storage;
 #     unix           a path that it listens on, besides
 #     decoy          a back-end that must never see an abort
 #     unchecked      true: the requests seen are not judged
+#     confirm        true: an abort may be followed by its ListParts
 #     answer         what to answer, see below; default 204
 #     greeting       bytes that are sent as soon as a connection is accepted
 #     on_connection  sub ($sock, $n): replaces all of the below
@@ -240,7 +241,8 @@ sub parse_request($e) {
 ###############################################################################
 #
 # The wire invariant: why, if at all, a request is not the one request that
-# may ever leave the gateway
+# may ever leave the gateway - or, with "confirm", the other one, ListParts of
+# an upload that an abort was sent for
 
 my %ALLOWED = map { $_ => 1 } qw/
 	host x-amz-date x-amz-content-sha256 x-amz-security-token authorization
@@ -254,6 +256,8 @@ my @REQUIRED = qw/
 /;
 
 sub violations($self) {
+	$self->{aborted} = {};
+
 	return map { my $r = parse_request($_); map { "$_\n$r->{raw}" }
 		$self->{decoy} ? decoy_violations($r)
 		: $self->request_violations($r) }
@@ -279,23 +283,39 @@ sub request_violations($self, $r) {
 	my $path = qr!(?:[A-Za-z0-9\-._~/]|%[0-9A-F]{2})+!;
 	my $value = qr!(?:[A-Za-z0-9\-._~]|%[0-9A-F]{2})+!;
 	my $host = $r->{header}{host} // '';
+	my $query = 'uploadId=';
 	my ($bucket, $key, $id, @v);
 
 	return 'incomplete request' if $r->{event} eq 'partial';
 
-	push @v, "method $r->{method}" if $r->{method} ne 'DELETE';
+	my $upload = "$host $r->{target}";
+
+	if ($self->{confirm} && $r->{method} eq 'GET') {
+		$query = 'max-parts=1&uploadId=';
+		$upload =~ s/\?max-parts=1&/?/;
+
+		push @v, 'ListParts without an abort'
+			unless $self->{aborted}{$upload};
+		push @v, 'ListParts with a header of aborts'
+			if exists $r->{header}{'x-amz-if-match-initiated-time'};
+
+	} else {
+		push @v, "method $r->{method}" if $r->{method} ne 'DELETE';
+		$self->{aborted}{$upload} = 1;
+	}
+
 	push @v, "version $r->{version}" if $r->{version} ne 'HTTP/1.1';
 	push @v, 'body' if $r->{body} ne '';
 
 	if ($self->{addressing} eq 'virtual') {
-		($key, $id) = $r->{target} =~ m!^/($path)\?uploadId=($value)\z!;
+		($key, $id) = $r->{target} =~ m!^/($path)\?\Q$query\E($value)\z!;
 		($bucket) = $host =~ /^(.*)\.\Q$self->{host}\E\z/s;
 		push @v, "Host is not BUCKET.$self->{host}"
 			unless defined $bucket;
 
 	} else {
 		($bucket, $key, $id) = $r->{target}
-			=~ m!^/([^/]+)/($path)\?uploadId=($value)\z!;
+			=~ m!^/([^/]+)/($path)\?\Q$query\E($value)\z!;
 		push @v, "Host is not $self->{host}" if $host ne $self->{host};
 	}
 

@@ -10,6 +10,8 @@ static void test_from_storage(void);
 static void test_all_answers(void);
 static void test_find_code(void);
 static void test_no_code(void);
+static void test_find_parts(void);
+static void test_cut_parts(void);
 static void test_xml(void);
 static void test_xml_bytes(void);
 
@@ -23,6 +25,8 @@ main(void)
     test_all_answers();
     test_find_code();
     test_no_code();
+    test_find_parts();
+    test_cut_parts();
     test_xml();
     test_xml_bytes();
 
@@ -341,6 +345,8 @@ test_find_code(void)
           "behind an empty element" },
         { "<Error><Message>m</Message><RequestId>r</RequestId><Code>SlowDown"
           "</Code></Error>", "SlowDown", "behind others" },
+        { "<Error a=\"/>\" b='\"'><Code>SlowDown</Code></Error>", "SlowDown",
+          "attributes with a quote and an end" },
         { "<Error><Details><Code>Fake</Code></Details><Code>Real</Code>"
           "</Error>", "Real", "behind a nested one" },
         { "<Error xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Code>"
@@ -425,6 +431,10 @@ test_no_code(void)
           "in CDATA" },
         { "<Error><!--/><Code>NoSuchUpload</Code>--></Error>",
           "in a comment that ends like an element" },
+        { "<Error><a b=\"/><Code>NoSuchUpload</Code></Error>",
+          "an attribute without an end" },
+        { "<Error a=\"><Code>NoSuchUpload</Code>\"></Error>",
+          "in an attribute" },
         { "<Error><><Code>NoSuchUpload</Code></Error>",
           "behind an empty tag" },
         { "<!DOCTYPE Error [<!ENTITY a \"b\">]><Error><Code>NoSuchUpload"
@@ -543,6 +553,142 @@ between(s3_str_t s, const char *start, const char *end)
     q = memmem(p, (size_t) (s.data + s.len - p), end, strlen(end));
 
     return q ? unit_str(p, q) : none;
+}
+
+
+static void
+test_find_parts(void)
+{
+    size_t    i;
+    s3_str_t  body;
+
+    static const struct {
+        s3_parts_t   parts;
+        const char  *body;
+        const char  *name;
+    } cases[] = {
+        { S3_PARTS_REMAIN, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+          "<ListPartsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+          "<Bucket>b</Bucket><Key>k</Key><UploadId>x</UploadId><Initiator>"
+          "<ID>i</ID><DisplayName>n</DisplayName></Initiator><Owner><ID>i</ID>"
+          "<DisplayName>n</DisplayName></Owner><StorageClass>STANDARD"
+          "</StorageClass><PartNumberMarker>0</PartNumberMarker>"
+          "<NextPartNumberMarker>1</NextPartNumberMarker><MaxParts>1</MaxParts>"
+          "<IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber>"
+          "<LastModified>2010-11-10T20:48:34.000Z</LastModified>"
+          "<ETag>\"7778aef83f66abc1fa1e8477f296d394\"</ETag><Size>1</Size>"
+          "</Part></ListPartsResult>", "AWS's" },
+        { S3_PARTS_NONE, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+          "<ListPartsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+          "<Bucket>b</Bucket><Key>k</Key><Owner><ID>i</ID></Owner>"
+          "<IsTruncated>false</IsTruncated></ListPartsResult>\n",
+          "AWS's, none" },
+        { S3_PARTS_NONE, "<ListPartsResult></ListPartsResult>", "nothing" },
+        { S3_PARTS_NONE, "<ListPartsResult\n>\n</ListPartsResult\n>",
+          "white space" },
+        { S3_PARTS_NONE, "<ListPartsResult><Key/><Owner><ID/></Owner>"
+          "</ListPartsResult>", "empty elements" },
+        { S3_PARTS_REMAIN, "<ListPartsResult><Key/><Part a='1'></Part>"
+          "</ListPartsResult>", "with an attribute" },
+        { S3_PARTS_REMAIN, "<ListPartsResult><Part/></ListPartsResult>",
+          "an empty part" },
+        { S3_PARTS_REMAIN, "<ListPartsResult><Part>", "no more than it takes" },
+        { S3_PARTS_NONE, "<ListPartsResult><a b='/>Part'/></ListPartsResult>",
+          "in an attribute" },
+        { S3_PARTS_NONE, "<ListPartsResult><Key>&lt;Part></Key>"
+          "</ListPartsResult>", "a key like a part" },
+        { S3_PARTS_NONE, "<ListPartsResult><Owner><Part></Part></Owner>"
+          "</ListPartsResult>", "in another element" },
+        { S3_PARTS_NONE, "<ListPartsResult><Parts></Parts><part></part>"
+          "<PartNumberMarker>0</PartNumberMarker></ListPartsResult>",
+          "other names" },
+        { S3_PARTS_NONE, "<ListPartsResult></ListPartsResult><Part></Part>",
+          "behind the document" },
+
+        { S3_PARTS_UNKNOWN, "", "nothing at all" },
+        { S3_PARTS_UNKNOWN, "Part", "text" },
+        { S3_PARTS_UNKNOWN, "<Part></Part>", "no document" },
+        { S3_PARTS_UNKNOWN, "</ListPartsResult>", "an end alone" },
+        { S3_PARTS_UNKNOWN, "</ListPartsResult><ListPartsResult><Part>",
+          "an end first" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult/>", "an empty document" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult>", "a cut document" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult></Key>", "another end" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult><Key></ListPartsResult>",
+          "an element without an end" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult><Part", "half a tag" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult><Part a='>", "a cut attribute" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult><!-- <Part> --></ListPartsResult>",
+          "a comment" },
+        { S3_PARTS_UNKNOWN, "<!-- --><ListPartsResult><Part></Part>"
+          "</ListPartsResult>", "behind a comment" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult><Key><![CDATA[</Key><Part>]]>"
+          "</Key></ListPartsResult>", "CDATA" },
+        { S3_PARTS_UNKNOWN, "<!DOCTYPE a><ListPartsResult></ListPartsResult>",
+          "a document type" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult><?x ?></ListPartsResult>",
+          "an instruction in it" },
+        { S3_PARTS_UNKNOWN, "<Error><Code>NoSuchUpload</Code></Error>",
+          "an error" },
+        { S3_PARTS_UNKNOWN, "<a:ListPartsResult><a:Part></a:Part>"
+          "</a:ListPartsResult>", "prefixes" },
+        { S3_PARTS_UNKNOWN, "<ListBucketResult><Part></Part>"
+          "</ListBucketResult>", "another list" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult2><Part></Part>"
+          "</ListPartsResult2>", "a longer name" },
+        { S3_PARTS_UNKNOWN, "<ListPartsResult a='<Part>'></ListPartsResult>",
+          "a tag in an attribute" },
+        { S3_PARTS_UNKNOWN, "{\"Part\":[]}", "JSON" }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        is_int(s3_error_find_parts(guard_z(cases[i].body)), cases[i].parts,
+               "parts: %s", cases[i].name);
+    }
+
+    body = guard_fill('<', 1 << 20);
+    is_int(s3_error_find_parts(body), S3_PARTS_UNKNOWN,
+           "parts: a megabyte of brackets");
+
+    memcpy(body.data, "<ListPartsResult>", 17);
+
+    for (i = 17; i + 3 <= body.len; i += 3) {
+        memcpy(body.data + i, "<a>", 3);
+    }
+
+    is_int(s3_error_find_parts(body), S3_PARTS_UNKNOWN,
+           "parts: a megabyte of depth");
+}
+
+
+/* a cut answer says that parts remain, or nothing; never that none do */
+
+static void
+test_cut_parts(void)
+{
+    size_t      i, seen;
+    s3_str_t    body;
+    s3_parts_t  parts;
+
+    body = S("<?xml version=\"1.0\"?>\n<ListPartsResult xmlns='x'><Key>a</Key>"
+             "<Part><ETag>\"e\"</ETag></Part></ListPartsResult>");
+    seen = sizeof("<?xml version=\"1.0\"?>\n<ListPartsResult xmlns='x'>"
+                  "<Key>a</Key><Part>") - 1;
+
+    for (i = 0; i <= body.len; i++) {
+        parts = s3_error_find_parts(guard(body.data, i));
+
+        if (parts != (i < seen ? S3_PARTS_UNKNOWN : S3_PARTS_REMAIN)) {
+            ok(0, "parts: cut after %zu bytes", i);
+        }
+    }
+
+    body = S("<ListPartsResult><Key>a</Key><Owner/></ListPartsResult>");
+
+    for (i = 0; i < body.len; i++) {
+        is_int(s3_error_find_parts(guard(body.data, i)), S3_PARTS_UNKNOWN,
+               "parts: none, cut after %zu bytes", i);
+    }
 }
 
 

@@ -859,7 +859,7 @@ test_regex_check(void)
         "(?R)", "a(?R)?b", "(?0)", "(a)(?1)", "(a(?1)?)", "(?+1)(a)",
         "(a)(?-1)", "(a)(?10)", "(?<x>a)(?&x)", "(?P<x>a)(?P>x)",
         "(a)\\g<1>", "(a)\\g'1'", "(a)\\g<-1>", "(?<x>a)\\g<x>", "(?C)",
-        "(?C1)a", "a(?C'x')", "\\\\(?R)", "\\\\\\\\(?R)", "\\Q\\\\E(?R)",
+        "\\X", "a\\\\\\X+", "(?C1)a", "a(?C'x')", "\\\\(?R)", "\\\\\\\\(?R)", "\\Q\\\\E(?R)",
         "(?#\\)(?R)", "((((?R))))", "\\Q[\\E(?R)", "(?#[)(?R)",
         "(?x)#[\n(?R)", "[[:a[:b](?R)]", "\\c\\(?R)", "[(?R)]"
     };
@@ -1169,6 +1169,10 @@ test_if(void)
 
     variables[3] = S("\0");
     is_match(match(condition_if(3), &req), S3_YES, "if: a NUL");
+
+    req.skip_if = 1;
+    is_match(match(condition_if(3), &req), S3_UNKNOWN, "if: skipped");
+    req.skip_if = 0;
 
     memset(variables, 0, sizeof(variables));
     is_match(match(condition_if(3), &req), S3_UNKNOWN, "if: not known");

@@ -502,7 +502,8 @@ test_bad(void)
         "http://gw/bkt/k?uploadId=A", "/bkt/k ?uploadId=A",
         "/bkt/k?uploadId=A ", "/bkt/k?uploadId=A\r\n", "/%zz/k?uploadId=A",
         "/bkt/k?uploadId=A&%zz", "/bkt/k?uploadId=A&x-id=%zz",
-        "/%00/k?uploadId=A", "/bk\xff/k?uploadId=A", "/b#t/k?uploadId=A"
+        "/%00/k?uploadId=A", "/bk\xff/k?uploadId=A", "/b#t/k?uploadId=A",
+        "/bkt/k"
     };
 
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -1071,7 +1072,7 @@ test_port(void)
         { "10.0.0.1", 1 }, { "10.0.0.1:9000", 1 }, { "10.0.0.1:90000", 0 },
         { "[::1]", 1 }, { "[::1]:", 1 }, { "[::1]:80", 1 },
         { "[::1]:65535", 1 }, { "[::1]:65536", 0 }, { "[::1]:x", 0 },
-        { "[2001:db8::99999]", 1 }
+        { "[2001:db8::99999]", 1 }, { "[::1", 0 }, { "[::1]80", 0 }
     };
 
     static const struct {

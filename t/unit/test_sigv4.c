@@ -21,6 +21,7 @@ static void test_vectors(void);
 static void test_documented(void);
 static void test_header_values(void);
 static void test_signing_key(void);
+static void test_failure(void);
 static void test_keys(void);
 static void test_random(void);
 
@@ -39,6 +40,7 @@ main(void)
     test_documented();
     test_header_values();
     test_signing_key();
+    test_failure();
     test_keys();
     test_random();
 
@@ -408,6 +410,50 @@ test_signing_key(void)
     is_text(guard_z(hex),
             "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9",
             "as documented");
+}
+
+
+/* what OpenSSL cannot do is no signature, and no key is left behind */
+
+static void
+test_failure(void)
+{
+    size_t          i;
+    u_char          buf[256], zero[S3_SHA256_BLOCK];
+    s3_str_t        secret;
+    s3_sigv4_t      broken;
+    s3_sigv4_key_t  k;
+
+    secret = guard_fill('x', S3_SHA256_BLOCK * 8 - 3);
+
+    is_int(s3_sigv4_signing_key(&sigv4, &k, secret, S("20150830"),
+                                S("kr-standard"), S("s3")), -1,
+           "a secret that is too long");
+
+    /* a context without a digest */
+
+    broken = sigv4;
+    broken.sha256 = NULL;
+    broken.ctx = EVP_MD_CTX_new();
+
+    memset(&k, 0x5a, sizeof(k));
+    memset(zero, 0, sizeof(zero));
+
+    is_int(s3_sigv4_string_to_sign(&broken, buf, S("20150830T000000Z"),
+                                   S("scope"), S("request")), -1,
+           "no digest, no string to sign");
+    is_int(s3_sigv4_signature(&broken, &k, S("string"), buf), -1,
+           "no digest, no signature");
+    is_int(s3_sigv4_signing_key(&broken, &k, S(SECRET), S("20150830"),
+                                S("kr-standard"), S("s3")), -1,
+           "no digest, no signing key");
+
+    for (i = 0; i < 2; i++) {
+        ok(memcmp(i ? k.outer : k.inner, zero, S3_SHA256_BLOCK) == 0,
+           "and nothing is left of one");
+    }
+
+    EVP_MD_CTX_free(broken.ctx);
 }
 
 
