@@ -31,7 +31,7 @@ use S3Abort;
 
 my $WORKERS = 2;
 my $CONNECTIONS = 64;
-my $CYCLE = 20;			# seconds
+my $CYCLE = 24;			# seconds
 my $IN_FORCE = 5;		# seconds after which a changed file is
 
 my $LOAD = ($ENV{TEST_BUILD_DIR} // 'build') . '/soak/load';
@@ -487,6 +487,13 @@ sub reload() {
 	return ++$done{reloads};
 }
 
+# Workers of reloads that began later: the master may be in the middle of one.
+
+sub started_since($position) {
+	my ($log) = log_from($position) =~ /#\d+: reconfiguring\n(.*)/s;
+	return ($log // '') =~ /start worker process (\d+)\n/g;
+}
+
 # A policy is in force once no worker from before is left.
 
 my $toggled = 'denied';
@@ -495,7 +502,6 @@ sub change_policy() {
 	return if $upgrading || $applying || $bad;
 
 	my @answers = ('204', '403:AccessDenied');
-	my ($log, %new);
 
 	$applying = 1;
 	allow('toggled', @answers);
@@ -506,14 +512,11 @@ sub change_policy() {
 	reload();
 
 	until_true('a reload', sub {
-		($log) = log_from($from) =~ /(reconfiguring.*)/s;
-		$WORKERS <= (() = ($log // '')
-			=~ /start worker process \d+\n/g) });
+		$WORKERS <= (() = started_since($from)) });
 	$applying = 0;
 
 	until_true('workers from before end', sub {
-		%new = map { $_ => 1 } log_from($from)
-			=~ /start worker process (\d+)/g;
+		my %new = map { $_ => 1 } started_since($from);
 		!grep { !$new{$_} } workers($master) });
 
 	allow('toggled', $answers[$toggled eq 'denied']);
@@ -839,7 +842,7 @@ for my $n (1 .. $cycles) {
 	my $before = numbers();
 
 	$storm = 1;
-	ticks(max(3, $start + $n * $SECONDS / $cycles - time() - 3));
+	ticks(max(3, $start + $n * $SECONDS / $cycles - time() - 6));
 	until_true('files are good', sub { !$bad });
 	$storm = 0;
 
