@@ -26,7 +26,6 @@ static ngx_uint_t ngx_http_s3_abort_try_newer(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
 static void ngx_http_s3_abort_wipe_response(ngx_http_upstream_t *u);
 static ngx_uint_t ngx_http_s3_abort_is_vague(ngx_uint_t status);
-static ngx_int_t ngx_http_s3_abort_in_time(ngx_http_request_t *r);
 static ngx_int_t ngx_http_s3_abort_invalid(ngx_http_request_t *r,
     const char *what);
 static ngx_int_t ngx_http_s3_abort_input_filter_init(void *data);
@@ -189,7 +188,10 @@ ngx_http_s3_abort_process_status_line(ngx_http_request_t *r)
     rc = ngx_http_parse_status_line(r, &u->buffer, &ctx->status);
 
     if (rc == NGX_AGAIN) {
-        return ngx_http_s3_abort_in_time(r);
+
+        /* nginx does not start the read_timeout anew: it is for all of it */
+
+        return NGX_AGAIN;
     }
 
     if (rc == NGX_ERROR) {
@@ -250,7 +252,7 @@ ngx_http_s3_abort_process_header(ngx_http_request_t *r)
         }
 
         if (rc == NGX_AGAIN) {
-            return ngx_http_s3_abort_in_time(r);
+            return NGX_AGAIN;
         }
 
         return ngx_http_s3_abort_invalid(r, "invalid header");
@@ -426,7 +428,7 @@ ngx_http_s3_abort_process_body(ngx_http_request_t *r)
 
     if (b->last - b->pos < size) {
         ctx->body.len = b->last - b->pos;
-        return ngx_http_s3_abort_in_time(r);
+        return NGX_AGAIN;
     }
 
     ctx->body.len = size;
@@ -493,7 +495,7 @@ ngx_http_s3_abort_process_chunked(ngx_http_request_t *r)
         return ngx_http_s3_abort_conclude(r, 0);
     }
 
-    return ngx_http_s3_abort_in_time(r);
+    return NGX_AGAIN;
 }
 
 
@@ -703,26 +705,6 @@ ngx_http_s3_abort_is_vague(ngx_uint_t status)
            || (status >= NGX_HTTP_INTERNAL_SERVER_ERROR
                && status != NGX_HTTP_NOT_IMPLEMENTED
                && status != NGX_HTTP_SERVICE_UNAVAILABLE);
-}
-
-
-/* a storage that drips its answer is cut off: NGX_AGAIN, or an error */
-
-static ngx_int_t
-ngx_http_s3_abort_in_time(ngx_http_request_t *r)
-{
-    ngx_http_upstream_t  *u;
-
-    u = r->upstream;
-
-    if (ngx_current_msec - u->start_time
-        <= u->conf->connect_timeout + u->conf->send_timeout
-           + u->conf->read_timeout)
-    {
-        return NGX_AGAIN;
-    }
-
-    return ngx_http_s3_abort_invalid(r, "its response too slowly");
 }
 
 

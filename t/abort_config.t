@@ -189,6 +189,9 @@ my @bad = (
 	['endpoint without a url', qr/url/, endpoint =>
 		"s3_abort_endpoint storage {\nhost a.test;\nregion r;\n"
 		. 'credentials %%TESTDIR%%/storage.credentials;' . "\n}"],
+	['endpoint with a name that is none',
+		qr/invalid name of s3_abort_endpoint "a b"/, endpoint =>
+		"s3_abort_endpoint \"a b\" { # <--\n}"],
 	['endpoint without a region', qr/region/,
 		endpoint => endpoint(region => undef)],
 	['endpoint without credentials', qr/credentials/,
@@ -371,6 +374,10 @@ my @bad = (
 	['J-05 trusted and satisfy any', qr/satisfy/, server => 'satisfy any;'],
 	['target without key= and bucket=', qr/"name=a"/,
 		location => 's3_abort_target name=a; # <--'],
+	['target twice in one', qr/duplicate parameter "key=b"/,
+		location => 's3_abort_target key=a key=b; # <--'],
+	['identity without its keys', qr/needs "keys="/, identity =>
+		's3_abort_identity sigv4 region=kr-standard; # <--'],
 	['target with an unknown variable', qr/"nonesuch"/, where => 0,
 		location => 's3_abort_target key=$nonesuch; # <--'],
 	['domain with a port', qr/"gw.test:80"/,
@@ -513,6 +520,22 @@ for (@keys) {
 	my ($name, $text, $mode, $re) = @$_;
 	$t->write('file', $text, $mode);
 	file_result("keys: $name", $keys, $re);
+}
+
+# who reads it
+
+SKIP: {
+	skip 'not root', 3 if $>;
+
+	$t->write('file', $good, 0600);
+	my $again = $conf =~ s!(/file\b)!$1 refresh=1s!r;
+
+	like(($t->nginx_test($again))[1], qr/\[warn\].*"refresh=".*worker/,
+		'refresh of a file that workers may not read');
+	my ($rc, $out) = $t->nginx_test($again =~ s/%%GLOBALS%%/$t->globals()
+		=~ s!user [^;]+;!!r/er);
+	is($rc, 0, 'no user: nothing is known of the workers') or diag($out);
+	unlike($out, qr/\[warn\].*refresh/, 'no user: no warning');
 }
 
 for my $case (['credentials', $conf, $good], ['keys', $keys, "a A $secret\n"]) {

@@ -77,6 +77,12 @@ http {
     s3_abort_policy few { allow key=sent; }
 
     server {
+        listen 127.0.0.1:%%PORT_4%% reuseport;
+        s3_abort_identity sigv4 keys=%%TESTDIR%%/live.keys refresh=1h;
+        location / { s3_abort_pass storage policy=few; }
+    }
+
+    server {
         listen 127.0.0.1:%%PORT%% reuseport;
         s3_abort_identity sigv4 keys=%%TESTDIR%%/live.keys refresh=100ms;
         location / { s3_abort_pass storage policy=few; }
@@ -92,12 +98,6 @@ http {
         listen 127.0.0.1:%%PORT_3%% reuseport;
         s3_abort_identity sigv4 keys=%%TESTDIR%%/mount/tenants.keys
                                 refresh=100ms;
-        location / { s3_abort_pass storage policy=few; }
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_4%% reuseport;
-        s3_abort_identity sigv4 keys=%%TESTDIR%%/live.keys refresh=1h;
         location / { s3_abort_pass storage policy=few; }
     }
 

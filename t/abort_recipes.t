@@ -13,6 +13,7 @@ use Test::More;
 use Time::HiRes qw/ time sleep /;
 
 use lib 't/lib';
+use Docs;
 use S3Abort;
 use SigV4;
 
@@ -39,13 +40,8 @@ $t->write_keys('tenants.keys', join '', map { "$_ @{$KEY{$_}}\n" }
 # The first configuration below a heading.
 
 sub recipe($file, $heading) {
-	open my $fh, '<', $file or die "$file: $!\n";
-	my $text = do { local $/; <$fh> };
-
-	my ($block) = $text =~ /^##+ \Q$heading\E\n.*?^```nginx\n(.*?)^```$/ms
-		or die "$file has no \"$heading\"\n";
-
-	return $block =~ s/^http \{\n(.*)^\}\n/$1/msr;
+	return Docs::text($file, $heading, 'nginx')
+		=~ s/^http \{\n(.*)^\}\n/$1/msr;
 }
 
 # It, with the files and servers of this test, and what it takes for granted.

@@ -625,6 +625,12 @@ cases(['E-14 both are good', '400 InvalidArgument',
 
 is(ask(3)->{status}, 204, 'E-15 with a certificate');
 
+for (['https', 204], ['HTTPS', 204], ['http', 400], ['ftp', 400]) {
+	my ($scheme, $status) = @$_;
+	is(ask(3, sent => "$scheme://gw.test$KEY$ID")->{status}, $status,
+		"B-25 absolute form over TLS: $scheme");
+}
+
 for (['no signature', change => { Authorization => undef }],
 	['a malformed one', auth => sub { s/,/;/ }],
 	['a wrong one', secret => 'wrong'], ['SigV2', change =>

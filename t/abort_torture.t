@@ -24,7 +24,7 @@ use SigV4;
 my $TRIES = $ENV{TEST_TORTURE_ALL} ? 1e9 : 60;
 
 use constant { MEMORY => 1, SYSTEM => 2, CRYPTO => 4, TLS => 8, ALL => 15,
-	STALL => 16 };
+	STALL => 16, STAT => 32 };
 
 ###############################################################################
 
@@ -405,7 +405,9 @@ for my $n (1 .. 40) {
 
 my %exits;
 
-for (['files, mappings, digests', SYSTEM | CRYPTO], ['memory', MEMORY]) {
+for (['files, mappings, digests', SYSTEM | CRYPTO], ['memory', MEMORY],
+	['looks at files', STAT])
+{
 	my ($name, $kind) = @$_;
 	my $run = sub ($n) {
 		order($kind, $n);
@@ -483,7 +485,8 @@ sub library() {
 #undef open
 #undef fstat
 
-enum { MEMORY = 1, SYSTEM = 2, CRYPTO = 4, TLS = 8, STALL = 16 };
+enum { MEMORY = 1, SYSTEM = 2, CRYPTO = 4, TLS = 8, STALL = 16,
+       STAT = 32 };
 
 static volatile struct {
     int    kind;
@@ -588,7 +591,7 @@ int posix_memalign(void **p, size_t a, size_t n)
 WRAP(void *, mmap64, SYSTEM, MAP_FAILED, (void *a, size_t n, int p, int f,
      int fd, off_t o), (a, n, p, f, fd, o))
 WRAP(int, madvise, SYSTEM, -1, (void *a, size_t n, int v), (a, n, v))
-WRAP(int, fstat64, SYSTEM, -1, (int fd, struct stat64 *s), (fd, s))
+WRAP(int, fstat64, SYSTEM | STAT, -1, (int fd, struct stat64 *s), (fd, s))
 WRAP(ssize_t, read, SYSTEM, -1, (int fd, void *b, size_t n), (fd, b, n))
 WRAP(int, socket, SYSTEM, -1, (int d, int t, int p), (d, t, p))
 WRAP(int, connect, SYSTEM, -1, (int fd, const void *a, unsigned n),

@@ -11,6 +11,7 @@ use Test::More;
 
 use lib 't/lib';
 use Browser;
+use Docs;
 use S3Abort;
 use SigV4;
 
@@ -32,14 +33,7 @@ my $storage = $t->storage('kr', host => 'kr.object.ncloudstorage.com');
 $t->certificate('cert', san => ['s3.example.com', 'app.example.com']);
 $t->write_keys('tenants.keys', "acme @KEY\n");
 
-sub slurp($name) {
-	open my $fh, '<', $name or die "$name: $!\n";
-	local $/;
-	return <$fh>;
-}
-
-my ($recipe) = slurp('docs/operations.md')
-	=~ /^## CORS\n.*?^```nginx\n(.*?)^```$/ms or die 'no recipe';
+my $recipe = Docs::text('docs/operations.md', 'CORS', 'nginx');
 
 $recipe =~ s!/etc/nginx/s3_abort/!%%TESTDIR%%/!g;
 $recipe =~ s/listen  8080;/listen 127.0.0.1:%%PORT%% ssl; %%TLS%%

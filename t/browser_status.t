@@ -14,6 +14,7 @@ use Time::HiRes qw/ time sleep /;
 
 use lib 't/lib';
 use Browser;
+use Docs;
 use S3Abort;
 
 my $PAGE = 'monitoring/status.html';
@@ -52,8 +53,8 @@ $t->write($odd, $storage->credentials(), 0640);
 
 # Served as the documentation says.
 
-my ($recipe) = slurp('docs/monitoring.md')
-	=~ /^## A status page\n.*?^```nginx\n.*?^server \{\n(.*?)^\}\n```$/ms;
+my ($recipe) = Docs::text('docs/monitoring.md', 'A status page', 'nginx')
+	=~ /^server \{\n(.*?)^\}$/ms;
 $recipe =~ s/listen .*?;//;
 $recipe =~ s!/etc/nginx/s3_abort/!getcwd() . '/monitoring/'!e;
 

@@ -9,6 +9,7 @@ use JSON::PP;
 use Test::More;
 
 use lib 't/lib';
+use Docs;
 use RGW;
 use S3Abort;
 
@@ -226,22 +227,28 @@ sub uploads() {
 		'uploads'), 'Upload', 'Key');
 }
 
-# as docs/clients.md has it
+# as docs/clients.md has it, but for names and the age
 
 sub rclone($access_key, $region = $ACME{region}) {
+	my ($command, $conf) = map { Docs::text('docs/clients.md', 'rclone',
+		$_) } qw/ sh ini /;
+
+	$command =~ s/media -o max-age=24h/rclone -o max-age=0s/
+		or die "another command: $command";
+
+	my %mine = (endpoint => $gateway, region => $region,
+		access_key_id => $access_key,
+		secret_access_key => $ACME{secret_key});
+	$conf =~ s/^$_ = \K.*/$mine{$_}/m or die "no $_: $conf"
+		for keys %mine;
+
 	local %ENV = (%ENV,
-		RCLONE_CONFIG => '/dev/null',
-		RCLONE_S3_PROVIDER => 'Other',
-		RCLONE_S3_ENDPOINT => $gateway,
-		RCLONE_S3_REGION => $region,
-		RCLONE_S3_ACCESS_KEY_ID => $access_key,
-		RCLONE_S3_SECRET_ACCESS_KEY => $ACME{secret_key},
+		RCLONE_CONFIG => $t->write('rclone.conf', $conf, 0600),
 		RCLONE_RETRIES => 1,
 		RCLONE_LOW_LEVEL_RETRIES => 1,
 	);
 
-	return output('/dev/null', 'rclone', 'backend', 'cleanup',
-		':s3:rclone', '-o', 'max-age=0s');
+	return output('/dev/null', 'sh', '-c', $command);
 }
 
 ###############################################################################

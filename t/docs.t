@@ -13,14 +13,15 @@ use MIME::Base64 qw/ encode_base64 encode_base64url decode_base64url /;
 use Test::More;
 
 use lib 't/lib';
+use Docs;
 use S3Abort;
 
 ###############################################################################
 
-my @FILES = ('README.md', 'CHANGES.md', sort glob 'docs/*.md');
+my @FILES = (qw/ README.md CHANGES.md SECURITY.md /, sort glob 'docs/*.md');
 
-my %text = map { $_ => slurp($_) } @FILES, 'examples/nginx.conf.in';
-my %source = map { $_ => slurp($_) } glob 'src/*.[ch]';
+my %text = map { $_ => Docs::slurp($_) } @FILES, 'examples/nginx.conf.in';
+my %source = map { $_ => Docs::slurp($_) } glob 'src/*.[ch]';
 
 # strings of C, without the ends of lines in them
 my $source = join('', @source{sort keys %source}) =~ s/"\s*\n\s*"//gr;
@@ -46,7 +47,7 @@ my $t = S3Abort->new(headers => { map { $_ => 1 } qw/ vary server
 
 $t->certificate('ca', ca => 1);
 $t->certificate('tenants-ca', ca => 1);
-$t->certificate($HOST, san => [$HOST, "*.$HOST"]);
+$t->certificate($HOST, san => [$HOST, "*.$HOST", 'localhost']);
 
 my %client = map { $_->[0] => $t->certificate(@$_, client => 1) }
 	['acme', issuer => 'tenants-ca'],
@@ -98,53 +99,7 @@ $t->write('rules/acme.conf', "allow tenant=acme bucket=media;\n");
 #
 # The blocks
 
-sub slurp($name) {
-	open my $fh, '<', $name or die "$name: $!\n";
-	local $/;
-	return <$fh>;
-}
-
-# The fenced blocks of a file: file, line, heading, lang, text.
-
-sub blocks($file) {
-	my ($heading, $block, $n, @blocks) = ('', undef, 0);
-
-	for (split /^/, $text{$file}) {
-		$n++;
-
-		if ($block) {
-			if (/^```$/) {
-				push @blocks, $block;
-				undef $block;
-
-			} else {
-				$block->{text} .= $_;
-			}
-
-		} elsif (/^```(\w+)$/) {
-			$block = { file => $file, line => $n, lang => $1,
-				heading => $heading, text => '' };
-
-		} elsif (/^#+ (.*)$/) {
-			$heading = $1;
-		}
-	}
-
-	die "$file: a block without an end\n" if $block;
-	return @blocks;
-}
-
-my @blocks = map { blocks($_) } @FILES;
-
-# The blocks of a kind below a heading.
-
-sub below($file, $heading, $lang = 'nginx') {
-	my @found = grep { $_->{file} eq $file && $_->{heading} eq $heading
-		&& $_->{lang} eq $lang } @blocks;
-
-	@found or die "$file has no $lang below \"$heading\"\n";
-	return @found;
-}
+my @blocks = map { Docs::blocks($_) } @FILES;
 
 # The names of the directives at the top level of a configuration.
 
@@ -314,8 +269,7 @@ is($rc, 0, 'examples/nginx.conf.in') or diag($out);
 # Runs the configuration below a heading, with changes.
 
 sub serve($file, $heading, %change) {
-	my ($block) = below($file, $heading);
-	my $conf = $block->{text};
+	my $conf = Docs::text($file, $heading, 'nginx');
 
 	$conf .= "server {\nlisten 8080;\nlocation / {\n"
 		. "s3_abort_pass ncloud_kr policy=tenants;\n}\n}\n"
@@ -360,9 +314,82 @@ sub ask($target, %o) {
 sub answer($target, %o) {
 	my $r = ask($target, %o);
 
-	return $r->{status} . ($r->{code} && " $r->{code}") . join '',
-		map { my $name = $_; map { " $name: $_->{target}" }
+	return $r->{status} . ($r->{code} && " $r->{code}") . wire();
+}
+
+sub wire {
+	return join '', map { my $name = $_; map { " $name: $_->{target}" }
 		$t->sent($name) } sort keys %storage;
+}
+
+# Commands of the documentation, and its programs, with names of this test in
+# place of its own, and what they take for granted before them.
+
+my %ran;
+
+sub command($file, $heading, $n = 0, $before = '') {
+	my $block = (Docs::below($file, $heading, 'sh'))[$n];
+	my $dir = $t->dir();
+
+	$ran{"$file:$block->{line}"} = 1;
+	$t->write('commands', <<"EOF" . local_text($block->{text}));
+nginx() { $t->{nginx} -p $dir/ -e $dir/nginx.log -c $dir/nginx.conf "\$@"; }
+curl() { command curl -sfk --connect-to ::127.0.0.1:@{[$t->port()]} "\$@"; }
+UPLOAD_ID=$ID
+$before
+EOF
+	return output('bash', "$dir/commands");
+}
+
+sub program($file, $heading, $lang, $begin, $end = '') {
+	my $text = join '', map { $_->{text} }
+		Docs::below($file, $heading, $lang);
+	my $port = $t->port();
+
+	# minio's client
+	$text =~ s/'s3\.example\.com'/'localhost'/;
+	$text =~ s/port: 443/port: $port/;
+
+	return output($lang eq 'js' ? 'node' : 'python3',
+		$t->write("program.$lang", $begin . local_text($text) . $end));
+}
+
+sub local_text($text) {
+	my $port = $t->port();
+	my (undef, undef, $group) = $t->worker();
+
+	$text =~ s!/(?:etc/nginx/(?:s3_abort\b/?)?|var/log/nginx/)!$t->{dir}/!g;
+	$text =~ s!127\.0\.0\.1:8081!127.0.0.1:$port!g;
+	$text =~ s!-u acme\b!$&:password!g;
+	$text =~ s!\Q$HOST\E!localhost:$port!g if $text !~ /\bcurl /;
+	defined $group ? $text =~ s!www-data!$group!g
+		: $text =~ s!^chown.*\n| -o root -g www-data!!gm;
+
+	return $text;
+}
+
+# The exit status and all output; Debian's programs, which trust the gateway.
+
+sub output(@command) {
+	my $dir = $t->dir();
+	local %ENV = ((map { $_ => $ENV{$_} } grep { !/^AWS_|_proxy$/i }
+		keys %ENV), HOME => $dir, PATH => "/usr/bin:$ENV{PATH}",
+		AWS_EC2_METADATA_DISABLED => 'true',
+		AWS_CA_BUNDLE => "$dir/$HOST.crt",
+		NODE_EXTRA_CA_CERTS => "$dir/$HOST.crt",
+		NODE_PATH => 'build/clients/node_modules');
+
+	$t->write('.s3cfg', "[default]\nca_certs_file = $dir/$HOST.crt\n");
+	$t->mark();
+	my $output = qx/timeout 60 @command 2>&1/;
+	return ($? >> 8, $output);
+}
+
+# It succeeds, and these requests are sent.
+
+sub runs($name, $wire, $status, $output) {
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is($status . wire(), "0$wire", $name) or diag($output);
 }
 
 my $q = "?uploadId=$ID";
@@ -375,6 +402,8 @@ my $denied = '403 AccessDenied';
 my %tls = (tls => {});
 my %acme = (%tls, key => 'acme');
 
+system('t/clients/install') == 0 or BAIL_OUT('no npm clients');
+
 serve('README.md', 'A minimal configuration');
 is(answer($own, %acme), $sent, 'README: own');
 is(answer($foreign, %acme), $denied, 'README: foreign');
@@ -383,6 +412,10 @@ is(answer('/media/uploads/acme/film.mov?uploadId=', %acme),
 	'400 InvalidArgument', 'README: nearly an abort');
 is(answer('/media/uploads/acme/film.mov', %acme), '501 NotImplemented',
 	'README: an object');
+runs('README: awscli', " kr: $own", command('README.md',
+	'A minimal configuration', 0, <<"EOF"));
+export AWS_ACCESS_KEY_ID=$KEY{acme}[0] AWS_SECRET_ACCESS_KEY=$KEY{acme}[1]
+EOF
 
 serve('docs/directives.md', 'Directives');
 is(answer($own, %acme), $sent, 'directives: own');
@@ -429,23 +462,30 @@ unlike($t->read('s3_abort.log'), qr/Signature=[^&"]/,
 is("$log[1]{decision} $log[1]{error} $log[2]{error}",
 	'INVALID InvalidArgument NotImplemented', 'audit log: refusals');
 
+my (undef, $found) = command('docs/operations.md', 'Audit', 0,
+	"REQUEST_ID=$r->{headers}{'x-amz-request-id'}");
+is_deeply(decode_json($found), $log[0], 'audit log: found by request id');
+
+runs('audit log: rotated', '', command('docs/operations.md', 'Rotating logs'));
+$t->wait_for(sub { -e $t->dir() . '/s3_abort.log' }, 'audit log: a new one');
+is(answer($own, key => 'acme'), $sent, 'audit log: rotated, an abort');
+$t->wait_for(sub { $t->read('s3_abort.log') =~ /\n/ },
+	'audit log: rotated, a line');
+
 ###############################################################################
 #
 # Policies
 
 serve('docs/policy.md', 'Why a policy decides');
 
-my ($command) = map { $_->{text} } below('docs/policy.md',
-	'Why a policy decides', 'sh');
-my ($target) = $command =~ m!8081(/[^']*)! or die "no target in $command";
-my ($want) = map { $_->{text} } below('docs/policy.md',
+my (undef, $explained) = command('docs/policy.md', 'Why a policy decides');
+my $want = Docs::text('docs/policy.md',
 	'Why a policy decides', 'json');
 
-is(ask($target, method => 'GET')->{body} =~ s!"/\S+?(:\d+")!"FILE$1!gr
-	=~ s/FILE:\d+/FILE/gr, $want =~ s!"/\S+?:\d+"!"FILE"!gr,
+is($explained =~ s!"/\S+?:\d+"!"FILE"!gr, $want =~ s!"/\S+?:\d+"!"FILE"!gr,
 	'explain: as it is shown');
-is(ask($target, method => 'GET', from => '127.0.0.2')->{status}, 403,
-	'explain: from elsewhere');
+is(ask('/explain?tenant=acme&bucket=media&key=a&uploadId=A', method => 'GET',
+	from => '127.0.0.2')->{status}, 403, 'explain: from elsewhere');
 
 serve('docs/policy.md', 'Trying out a policy');
 is(answer($own, key => 'acme'), $sent, 'candidate: not obeyed');
@@ -453,7 +493,7 @@ unlike($t->error_log('warn'), qr/candidate/, 'candidate: no difference');
 is(answer($pinned, key => 'acme'), "204 kr: $pinned",
 	'candidate: not obeyed either');
 
-($want) = map { $_->{text} } below('docs/policy.md', 'Trying out a policy',
+$want = Docs::text('docs/policy.md', 'Trying out a policy',
 	'text');
 $want = quotemeta $want =~ s!/etc.*!!sr;
 like($t->error_log('warn'), qr/$want\S+:\d+,/, 'candidate: as it is shown');
@@ -515,7 +555,7 @@ is(answer($own, %tls), $denied, 'sigv4: none');
 is(answer("/uploads/acme/film.mov$q", %acme, host => "media.$HOST"), $sent,
 	'sigv4: virtual-host style');
 
-my ($python) = map { $_->{text} } below('docs/identity.md',
+my $python = Docs::text('docs/identity.md',
 	'Presigned aborts', 'python');
 $t->write('presign.py', "upload_id = '$ID'\n${python}print(url)\n");
 my $url = qx!/usr/bin/python3 $t->{dir}/presign.py!;
@@ -525,21 +565,26 @@ is(answer($path, %tls, host => $host), $sent, 'sigv4: presigned by boto3');
 is(answer($path =~ s/film/file/r, %tls, host => $host),
 	'403 SignatureDoesNotMatch', 'sigv4: another key than presigned');
 
-my $via = '::127.0.0.1:' . $t->port();
-my ($curl) = grep { /aws-sigv4/ } map { $_->{text} } below('docs/clients.md',
-	'curl', 'sh');
-$curl =~ s!^curl!curl -sk -o /dev/null -w '%{http_code}' --connect-to $via!;
-is(qx/UPLOAD_ID='$ID'; $curl/, 204, 'sigv4: curl');
+runs('sigv4: a presigned URL', " kr: $own", command('docs/identity.md',
+	'Presigned aborts', 0, "url='" . $url =~ s/\n\z//r . "'"));
+
+for (['awscli'], ['s3cmd'], ['curl', 1]) {
+	runs("clients: $_->[0]", " kr: $own", command('docs/clients.md', @$_));
+}
+
+runs('clients: boto3', " kr: $own", program('docs/clients.md', 'boto3',
+	'python', "upload_id = '$ID'\n"));
+
+my @async = ("const uploadId = '$ID'; (async () => {\n", '})();');
+runs('clients: @aws-sdk/client-s3, and presigned', " kr: $own" x 2, program(
+	'docs/clients.md', 'AWS SDK for JavaScript', 'js', @async));
+runs('clients: minio', " kr: $own", program('docs/clients.md', 'MinIO', 'js',
+	@async));
 
 # a key is issued as shown, and replaces another: both, then the new one
 
-my ($issue) = map { $_->{text} } below('docs/identity.md',
-	'Keys of the gateway', 'sh');
-$issue =~ s!/etc/nginx/s3_abort!$t->{dir}!;
-my (undef, $group) = $t->worker();
-defined $group ? $issue =~ s!root:www-data!:$group!
-	: $issue =~ s!^chown.*\n!!m;
-is(system('sh', '-c', $issue), 0, 'sigv4: issuing a key');
+runs('sigv4: issuing a key', '', command('docs/identity.md',
+	'Keys of the gateway'));
 
 $KEY{new} = [$t->read('tenants.keys') =~ /^acme (ACME\w{12}) (\S{40})$/m];
 $t->canary($KEY{new}[1]);
@@ -586,6 +631,9 @@ is(answer($foreign, %tls, $basic->('acme:password')), $denied,
 is(answer($own, %tls, $basic->('acme:wrong')), '401 AccessDenied',
 	'password: wrong');
 is(answer($own, %tls), '401 AccessDenied', 'password: none');
+runs('password: curl', " kr: $own", command('docs/identity.md', 'Passwords'));
+runs('clients: curl, password', " kr: $own",
+	command('docs/clients.md', 'curl'));
 
 serve('docs/identity.md', 'Another service decides');
 is(answer($own, %tls, headers => ['Cookie', 'who=acme']), $sent,
@@ -630,6 +678,39 @@ is(answer($own, %socket), $denied, 'a trusted proxy: nobody');
 ###############################################################################
 #
 # Operations
+
+serve('docs/monitoring.md', 'A status page');
+runs('status page', '', command('docs/monitoring.md', 'A status page'));
+my @status = ('/s3_abort/status.html', method => 'GET');
+like(ask(@status)->{body}, qr/<title>S3 aborts/, 'status page: there');
+is(ask(@status, from => '127.0.0.2')->{status}, 403,
+	'status page: from elsewhere');
+
+serve('docs/operations.md', 'Source addresses');
+
+my @started = $t->workers();
+runs('reload', '', command('docs/operations.md', 'Reload'));
+$t->wait_for(sub { my @now = $t->workers(); "@now" && "@now" ne "@started" },
+	'reload: other workers');
+
+mkdir $t->dir() . '/new';
+$t->write('new/ncloud.credentials', "# new\n"
+	. $t->read('ncloud.credentials'));
+
+for (['docs/directives.md', 'Files', 0, 'cd ' . $t->dir() . '/new'],
+	['docs/operations.md', "The storage's credentials", 0,
+	'exec < ' . $t->dir() . '/new/ncloud.credentials'])
+{
+	my $file = $t->dir() . '/ncloud.credentials';
+
+	$t->write('ncloud.credentials', '');
+	runs("$_->[1]: installed", '', command(@$_));
+	is(sprintf('%o', (stat $file)[2] & 07777), 640, "$_->[1]: its mode");
+	is($t->read('ncloud.credentials'), $t->read('new/ncloud.credentials'),
+		"$_->[1]: what it says");
+}
+
+chmod 0755, $t->dir();
 
 serve('docs/operations.md', 'Rate limits');
 my %count;
@@ -772,6 +853,40 @@ $t->stop();
 
 ###############################################################################
 #
+# All commands are run: above, or by what is here.  What takes too long for that
+# is run in parts (make bench, make fuzz-long); what installs packages is run in
+# a Debian of its own, or is how the machine of these tests was set up.
+
+my %ELSEWHERE = (
+	'make run' => ['t/example.t', 'examples/run'],
+	'make test' => ['.ci/run', 'make test'],
+	'make package' => ['t/package.t', 'build/package'],
+	'tools/install build' => ['Makefile', 'test-parts: $(MODULE)'],
+	'./configure' => ['tools/build-nginx', '--add-module'],
+	'tools/build-nginx' => ['Makefile', 'TEST_NGINX_BINARY=$(BUILD)'],
+	'make bench' => ['Makefile', 't/bench/instructions'],
+	'make soak' => ['t/soak.t', '$ENV{SOAK_SECONDS}'],
+	'make fuzz-long' => ['t/fuzz.t', '$ENV{TEST_FUZZ_SECONDS}'],
+	'apt install' => ['t/package.t', 'dpkg -i'],
+	'apt-get update' => ['t/package.t', 'dpkg -i'],
+	'rclone' => ['t/clients.t', "Docs::text('docs/clients.md', 'rclone'"],
+);
+
+for my $block (grep { $_->{lang} eq 'sh' } @blocks) {
+	my $name = "$block->{file}:$block->{line}";
+	my ($command) = grep { index($block->{text}, $_) == 0 } keys %ELSEWHERE;
+	my ($test, $what) = $block->{file} eq 'docs/install.md' && !$command
+		? ('t/package.t', $block->{heading})
+		: $block->{file} eq 'docs/getting-started.md' && !$command
+		? ('t/getting_started.t', $block->{heading})
+		: @{$ELSEWHERE{$command // ''} // []};
+
+	ok($ran{$name} || $test && index(Docs::slurp($test), $what) >= 0,
+		"$name: commands that are run");
+}
+
+###############################################################################
+#
 # The reference and the source
 
 my %CONTEXT = (
@@ -780,6 +895,10 @@ my %CONTEXT = (
 	NGX_HTTP_LOC_CONF => 'location', NGX_HTTP_LIF_CONF => 'if in location',
 	NGX_HTTP_LMT_CONF => 'limit_except',
 );
+
+my $version = join '|', map { quotemeta }
+	$text{'CHANGES.md'} =~ /^## (\d+\.\d+\.\d+)/mg;
+$version = qr/(?:$version)/;
 
 my (%in_source, %in_docs);
 
@@ -801,7 +920,8 @@ while ($text{'docs/directives.md'} =~ /^### (\w+)\n\n((?:    .*\n)+)/mg) {
 	$in_docs{$name} = $context // 'none';
 	my $syntax = qr/    Syntax:   $name .*\n(?: {14}$name .*\n)*/;
 	my $default = qr/    Default:  (?:-|$name .*)\n/;
-	like($box, qr/^$syntax$default    Context:  .*\n\z/, "$name: its form");
+	my $rest = qr/    Context:  .*\n    Since:    $version\n/;
+	like($box, qr/^$syntax$default$rest\z/, "$name: its form");
 }
 
 is_deeply(\%in_docs, \%in_source, 'directives, and where they may stand');
@@ -810,7 +930,8 @@ my %variables = map { $_ => 1 } $source
 	=~ /ngx_string\("(s3_abort_\w+)"\), NULL,/g,
 	map { "s3_abort_$_" } $source =~ /ngx_http_s3_abort_var\("(\w+)"/g;
 
-is_deeply([sort $text{'docs/variables.md'} =~ /^### \$(\w+)$/mg],
+is_deeply([sort $text{'docs/variables.md'}
+	=~ /^### \$(\w+)\n\n    Since:  $version\n\n/mg],
 	[sort keys %variables], 'variables');
 
 is_deeply([sort { $a cmp $b } $text{'docs/directives.md'}
@@ -871,9 +992,28 @@ is_deeply([grep { $text{'docs/architecture.md'} !~ /`\Q$_\E`/ }
 	map { basename($_) } sort keys %source], [],
 	'architecture: all sources');
 
+# promises have tests, and what is named of the sources is there
+
+my $security = $text{'docs/security.md'};
+
+is_deeply([$security =~ /^\*\*(.*?)\.\*\*/mg],
+	[$security =~ m!^\| ([^|]+?) \| [^|]+ \| `t/[^|]+ \|$!mg],
+	'promises, and how each is tested');
+
+my $directory = qr!(?:t|src|tools|examples|monitoring)/!;
+
+for my $file (@FILES) {
+	is_deeply([grep { !grep { -e } glob }
+		$text{$file} =~ m!(?<=[`\s])($directory[\w./*-]+\w)!g],
+		[], "$file: files");
+}
+
 ###############################################################################
 #
 # Links
+
+is_deeply([grep { index($text{'README.md'}, "]($_)") < 0 } glob 'docs/*.md'],
+	[], 'README: all documents');
 
 sub anchors($file) {
 	my $text = $text{$file} =~ s/^```.*?^```$//gmsr;

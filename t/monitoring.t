@@ -11,6 +11,7 @@ use JSON::PP;
 use Test::More;
 
 use lib 't/lib';
+use Docs;
 use S3Abort;
 
 # of the Debian package "prometheus"; "make" takes it out
@@ -67,6 +68,11 @@ is_deeply({ slurp('docs/monitoring.md') =~ /^\| (S3Abort\w+) \| (\w+) \|/mg },
 
 my $t = S3Abort->new();
 my $storage = $t->storage();
+
+$t->write('prometheus.yml', Docs::text('docs/monitoring.md', 'Alerts', 'yaml')
+	=~ s!/etc/prometheus/s3_abort_!getcwd() . '/monitoring/'!er);
+runs("the documentation's prometheus.yml", $t->dir(),
+	qw/ check config prometheus.yml /);
 
 $t->run(<<'EOF');
 

@@ -13,6 +13,7 @@ use POSIX;
 use Test::More;
 
 use lib 't/lib';
+use Docs;
 use SigV4;
 
 ###############################################################################
@@ -58,12 +59,6 @@ sub chrooted($script) {
 		'sh', '-ec', $script);
 }
 
-sub slurp($name) {
-	open my $fh, '<', $name or die "$name: $!\n";
-	local $/;
-	return <$fh>;
-}
-
 sub spew($name, $text) {
 	open my $fh, '>', "$dir/new" or die "$dir/new: $!\n";
 	print $fh $text;
@@ -73,12 +68,8 @@ sub spew($name, $text) {
 
 # What the documentation tells to do.
 
-sub commands($heading) {
-	my ($text) = slurp('docs/install.md')
-		=~ /^## \Q$heading\E\n.*?^```sh\n(.*?)^```$/ms
-		or die "no commands in \"$heading\"\n";
-
-	return $text;
+sub commands($heading, $n = 0, $lang = 'sh') {
+	return Docs::text('docs/install.md', $heading, $lang, $n);
 }
 
 ###############################################################################
@@ -90,7 +81,7 @@ succeeds('lintian: no error, no warning', 'lintian', '--allow-root',
 is_deeply([grep { -e } map { "debian/$_" } '.debhelper', 'files', $NAME], [],
 	'nothing is left beside the sources');
 
-my ($version) = slurp('CHANGES.md') =~ /^## (\S+)/m;
+my ($version) = Docs::slurp('CHANGES.md') =~ /^## (\S+)/m;
 
 like((run('dpkg-deb', '-f', $deb, 'Version'))[1], qr/^\Q$version\E-\d+$/,
 	'its version is that of CHANGES.md');
@@ -139,7 +130,7 @@ like((run('lexgrog', $page))[1],
 
 for my $file (qw/ directives variables /) {
 	is_deeply([grep { $manual !~ /^ {3}\Q$_\E$/m }
-		slurp("docs/$file.md") =~ /^### (.*)$/mg], [],
+		Docs::slurp("docs/$file.md") =~ /^### (.*)$/mg], [],
 		"manual page: $file");
 }
 
@@ -187,6 +178,13 @@ SKIP: {
 
 	spew('root/rotate', commands(
 		'Rotating credentials of a hardened service'));
+	# there is no TPM, and its file system looks like one that does not last
+
+	spew('root/encrypt', "cd /etc/nginx\n"
+		. commands('A hardened service', 1)
+		=~ s/^systemd-creds /$&--with-key=host /mr);
+	spew('root/encrypted', commands('A hardened service', 0, 'ini'));
+
 	my $target = SigV4::presign(access_key => 'ACME7EXAMPLE',
 		secret => 'zUPbzy2OFX5dRCXGAmBuLcPpPJKS4EXAMPLE',
 		region => 'kr-standard',
@@ -194,7 +192,7 @@ SKIP: {
 		'/media/uploads/acme/film.mov?uploadId=A')->{target}
 		=~ s/%/%%/gr;
 
-	spew('root/hardened', slurp('t/package/hardened'));
+	spew('root/hardened', Docs::slurp('t/package/hardened'));
 	spew('etc/systemd/system/hardened.service', <<"END");
 [Unit]
 After=nginx.service
@@ -228,6 +226,7 @@ END
 		'reload' => '0',
 		'new workers' => 'yes',
 		'an abort after it' => '204',
+		'an abort, encrypted credentials' => '204',
 		'changed, and reloaded' => 'ACME7',
 		'changed, and restarted' => '403 InvalidAccessKeyId',
 		'stopped' => 'inactive',
