@@ -34,8 +34,8 @@ PACKAGE := $(BUILD)/package/built
 PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
 	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
 
-.PHONY: all help run test test-parts check unit fuzz fuzz-long asan valgrind package bench \
-	bench-instructions clean install-run install-test install-package \
+.PHONY: all help run test test-parts check unit fuzz fuzz-long asan valgrind soak \
+	package bench bench-instructions clean install-run install-test install-package \
 	install-bench
 
 all: $(MODULE)          ## build the dynamic module for the installed nginx
@@ -52,7 +52,8 @@ test: install-test      ## run every test
 	@$(MAKE) --no-print-directory check
 
 test-parts: $(MODULE) unit fuzz $(BUILD)/clang/ngx_http_s3_abort_module.so \
-	asan $(OBJECTS) $(BUILD)/promtool $(PACKAGE) $(BUILD)/debian.tar
+	asan $(OBJECTS) $(BUILD)/soak/load $(BUILD)/promtool $(PACKAGE) \
+	$(BUILD)/debian.tar
 
 check: test-parts
 	t/clients/install
@@ -71,6 +72,10 @@ fuzz-long: fuzz         ## fuzz for SECONDS= of processor time, each of TARGETS=
 	t/fuzz/long $(SECONDS) $(TARGETS)
 
 asan: $(BUILD)/asan/nginx  ## build a sanitized nginx with the module in it
+
+soak: SECONDS = 600
+soak: install-test $(MODULE) $(BUILD)/soak/load  ## everything at once, for SECONDS
+	SOAK_SECONDS=$(SECONDS) perl t/soak.t
 
 package: install-package  ## build the Debian package
 	@$(MAKE) --no-print-directory $(PACKAGE)
@@ -99,6 +104,11 @@ install-package:
 
 install-bench:
 	@tools/install bench
+
+
+$(BUILD)/soak/load: t/soak/load.c
+	@mkdir -p $(dir $@)
+	$(CC) -O2 -Wall -Wextra -Werror -o $@ $<
 
 
 # nginx's own build, with the sources of Debian's nginx-dev, which is only

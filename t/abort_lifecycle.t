@@ -26,11 +26,6 @@ my $t = S3Abort->new();
 my $dir = $t->dir();
 my $sanitized = ($ENV{TEST_NGINX_MODULE} // 'dynamic') eq '';
 
-# A worker that ends without a timer has no pointer left to its connections.
-
-$t->write('sanitizer/leaks', $t->read('sanitizer/leaks')
-	. "leak:ngx_event_process_init\n");
-
 # Two pairs that the storage knows, and the one that the gateway has.
 
 my %pair = map { $_ => { secret => "CANARY/secret+of+$_" } } qw/ OLD NEW /;

@@ -764,6 +764,95 @@ $t->stop();
 
 ###############################################################################
 #
+# Scaling out
+
+serve('docs/scaling.md', 'Rate limits', 'storage 200' => 'storage 1');
+$storage{kr}->answer({ status => 204, delay => 1 });
+my $other = SigV4::sign(target => $own, region => 'kr-standard',
+	access_key => $KEY{acme}[0], secret => $KEY{acme}[1],
+	headers => [['Host', $HOST]]);
+my $client = $t->connect();
+$client->send(S3Abort::request_bytes('DELETE', $own, 'X-Tenant' => undef,
+	map { @$_ } @{$other->{headers}}));
+$t->wait_for(sub { $t->sent('kr') }, 'limit_conn: an abort is on its way');
+is(answer($foreign, key => 'globex'), '503 SlowDown', 'limit_conn: another');
+is($client->answer()->{status}, 204, 'limit_conn: the first one');
+$storage{kr}->answer(204);
+is(answer($foreign, key => 'globex'), "204 kr: $foreign",
+	'limit_conn: after it');
+$t->stop();
+
+###############################################################################
+#
+# Kubernetes: what is named exists, and the gateway of the ConfigMap works with
+# the files of the Secret
+
+open my $yaml, '-|', '/usr/bin/python3', '-c', 'import json, sys, yaml;'
+	. 'print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))',
+	'examples/kubernetes.yaml' or die "python3: $!\n";
+my %object = map { $_->{kind} => $_ } @{decode_json(join '', <$yaml>)};
+close $yaml or die "examples/kubernetes.yaml cannot be read\n";
+
+my $deployment = $object{Deployment}{spec};
+my $pod = $deployment->{template};
+my ($container) = @{$pod->{spec}{containers}};
+my %volume = map { $_->{name} => $_ } @{$pod->{spec}{volumes}};
+my %mount = map { $_->{mountPath} => $volume{$_->{name}} }
+	@{$container->{volumeMounts}};
+my %listens = map { $_->{name} => $_->{containerPort} }
+	@{$container->{ports}};
+my $files = $object{ConfigMap}{data};
+my $secrets = $object{Secret}{stringData};
+
+is($mount{'/etc/nginx/conf'}{configMap}{name},
+	$object{ConfigMap}{metadata}{name}, 'Kubernetes: the ConfigMap');
+is($mount{'/etc/nginx/s3_abort'}{secret}{secretName},
+	$object{Secret}{metadata}{name}, 'Kubernetes: the Secret');
+is($mount{$_}{secret}{defaultMode}, 0440, "Kubernetes: mode in $_")
+	for qw! /etc/nginx/s3_abort /etc/nginx/tls !;
+is_deeply([sort map { $_->{name} } @{$container->{volumeMounts}}],
+	[sort keys %volume], 'Kubernetes: volumes');
+is_deeply($_, $pod->{metadata}{labels}, 'Kubernetes: labels')
+	for $deployment->{selector}{matchLabels},
+	$object{Service}{spec}{selector};
+is_deeply([$files->{'nginx.conf'} =~ /listen\s+(\d+)/g],
+	[@listens{qw/ https status /}], 'Kubernetes: ports');
+is($pod->{metadata}{annotations}{'prometheus.io/port'}, $listens{status},
+	'Kubernetes: the port of the metrics');
+is_deeply([map { $_->{targetPort} } @{$object{Service}{spec}{ports}}],
+	['https'], 'Kubernetes: the port of the Service');
+is_deeply([map { $container->{$_}{httpGet} } qw/ readinessProbe
+	livenessProbe /], [({ path => '/healthz', port => 'status' }) x 2],
+	'Kubernetes: probes');
+
+mkdir $t->dir() . "/$_" for qw/ conf tls /;
+$t->write("tls/tls.$_", $t->read("$HOST.$_")) for qw/ crt key /;
+$t->write("conf/$_", $files->{$_}) for keys %$files;
+
+($rc, $out) = files_test('ncloud.credentials',
+	$secrets->{'storage.credentials'});
+is($rc, 0, 'Kubernetes: credentials') or diag($out);
+
+my ($user, undef, $users_group) = $t->worker();
+
+$t->write('tenants.keys', $secrets->{'tenants.keys'}, 0640);
+$t->run("%%LOAD%%\ndaemon off;\n" . ($user ? "user $user $users_group;\n" : '')
+	. local_names($files->{'nginx.conf'}) =~ s/http \{\n/http {%%HTTP%%\n/r
+	=~ s!/dev/stdout!%%TESTDIR%%/audit.log!r);
+
+is(answer($own, %acme), $sent, 'Kubernetes: own');
+is(answer($foreign, %acme), $denied, 'Kubernetes: foreign');
+is(ask('/healthz', method => 'GET', port => 2)->{status}, 204,
+	'Kubernetes: a probe');
+like(ask('/metrics', method => 'GET', port => 2)->{body},
+	qr/^s3_abort_outcomes_total\{.*"ABORTED"\} 1$/m, 'Kubernetes: metrics');
+$t->wait_for(sub { $t->read('audit.log')
+	=~ /"decision":"ALLOWED".*\n.*"decision":"DENIED"/ },
+	'Kubernetes: audit log');
+$t->stop();
+
+###############################################################################
+#
 # All commands are run: above, or by what is here.  What takes too long for that
 # is run in parts (make bench, make fuzz-long); what installs packages is run in
 # a Debian of its own, or is how the machine of these tests was set up.
@@ -776,6 +865,7 @@ my %ELSEWHERE = (
 	'./configure' => ['tools/build-nginx', '--add-module'],
 	'tools/build-nginx' => ['Makefile', 'TEST_NGINX_BINARY=$(BUILD)'],
 	'make bench' => ['Makefile', 't/bench/instructions'],
+	'make soak' => ['t/soak.t', '$ENV{SOAK_SECONDS}'],
 	'make fuzz-long' => ['t/fuzz.t', '$ENV{TEST_FUZZ_SECONDS}'],
 	'apt install' => ['t/package.t', 'dpkg -i'],
 	'apt-get update' => ['t/package.t', 'dpkg -i'],

@@ -116,8 +116,12 @@ sub new($class, %o) {
 
 	mkdir "$self->{dir}/$_" for qw/ html sanitizer /;
 	chmod 0777, "$self->{dir}/sanitizer";
+
+	# connections of a worker that ends without a timer have no pointer left
+
 	$self->write('sanitizer/leaks', join '', map { "leak:$_\n" }
-		'ngx_http_regex_compile', 'ngx_ssl_handshake', 'ngx_ssl_recv');
+		'ngx_http_regex_compile', 'ngx_ssl_handshake', 'ngx_ssl_recv',
+		'ngx_event_process_init');
 	$self->write('html/index.html', "index\n");
 
 	return $self;
@@ -852,13 +856,17 @@ sub leaks($self) {
 	my @lines = map { split /\n/, $self->read($_) }
 		qw/ error.log access.log nginx.stderr nginx.log /;
 	my @answers = split /\n/, $self->{answers};
-	my @signatures = (keys %{$self->{signatures}},
-		map { $_->signatures() } values %{$self->{storages}});
-	my ($secret, $signature) = map { @$_ ? join '|', map { quotemeta } @$_
-		: '(?!)' } [keys %{$self->{secrets}}], \@signatures;
+	my $secret = join '|', map { quotemeta } keys %{$self->{secrets}};
+	my %signature = map { $_ => 1 } keys %{$self->{signatures}},
+		map { $_->signatures() } values %{$self->{storages}};
 
-	return (grep { /$secret/ || /$signature/ && !/$STOCK/ } @lines),
-		grep { /$secret|$signature|storage-internals/ } @answers;
+	$secret = '(?!)' if $secret eq '';
+
+	my $signed = sub ($line) { grep { $signature{$_} }
+		$line =~ /(?=([0-9a-f]{64}))/g };
+
+	return (grep { /$secret/ || $signed->($_) && !/$STOCK/ } @lines),
+		grep { /$secret|storage-internals/ || $signed->($_) } @answers;
 }
 
 ###############################################################################
