@@ -96,8 +96,8 @@ mkdir $root or die "$root: $!\n";
 succeeds('a Debian', @sudo, 'tar', '-C', $root, '-xf', 'build/debian.tar');
 succeeds('nginx without the package', chrooted('nginx -t'));
 
-succeeds('the package is there', @sudo, 'cp', $deb, "$root/root/");
-succeeds('install', chrooted('dpkg -i /root/*.deb'));
+succeeds('the package is there', @sudo, 'cp', $deb, "$root/tmp/");
+succeeds('install', chrooted('dpkg -i /tmp/*.deb'));
 
 like(succeeds('nginx with the package', chrooted('nginx -T')),
 	qr/^load_module modules\/ngx_http_s3_abort_module\.so;$/m,
