@@ -422,6 +422,10 @@ ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_ctx_t *ctx,
     s3_glob_part_t    part, *parts;
     s3_condition_t  **shared;
 
+    if (ngx_strlen(pattern->data) != pattern->len) {
+        return "NUL byte";
+    }
+
     shared = &ctx->shared[ngx_murmur_hash2(pattern->data, pattern->len)
                           % NGX_HTTP_S3_ABORT_NSHARED];
 

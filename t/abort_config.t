@@ -285,6 +285,8 @@ my @bad = (
 	['unknown condition', qr/"color=red"/,
 		policy => policy('allow color=red;')],
 	['no condition', qr/"bucket"/, policy => policy('allow bucket;')],
+	['a glob with a NUL', qr/NUL byte/,
+		policy => policy("allow bucket=a\0b;")],
 	['the same condition twice', qr/"key=b"/,
 		policy => policy('allow key=a key=b;')],
 	['regex for an endpoint', qr/"endpoint~a"/,
