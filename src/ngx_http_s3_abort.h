@@ -3,7 +3,7 @@
  * What the rooms of the nginx side share, in the order of a request:
  * handler, request, identity and keys, policy, endpoint, sign, upstream and
  * peer, confirm, response; beside them module (the directives), variables,
- * status and explain; below them file and secret.
+ * counters, status and explain; below them file and secret.
  */
 
 
@@ -558,15 +558,66 @@ void ngx_http_s3_abort_set_request_id(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx);
 
 
-/* status: counters, and the pages for operators */
+/* counters: in shared memory, kept over reloads */
+
+#define NGX_HTTP_S3_ABORT_NDECISIONS   5
+#define NGX_HTTP_S3_ABORT_NOUTCOMES    7
+#define NGX_HTTP_S3_ABORT_NCLASSES     6          /* "none", 1xx to 5xx */
+#define NGX_HTTP_S3_ABORT_NBUCKETS     12
+
+/* of one name: an endpoint or a file */
+
+struct ngx_http_s3_abort_stat_s {
+    ngx_http_s3_abort_stat_t    *next;
+
+    /* an endpoint's */
+
+    ngx_atomic_t                 outcomes[NGX_HTTP_S3_ABORT_NOUTCOMES];
+    ngx_atomic_t                 responses[NGX_HTTP_S3_ABORT_NCLASSES];
+    ngx_atomic_t                 latency[NGX_HTTP_S3_ABORT_NBUCKETS];
+    ngx_atomic_t                 latency_msec;
+    ngx_atomic_t                 retries;
+    ngx_atomic_t                 unauthorized;
+    ngx_atomic_t                 unconfirmed;
+
+    /* when it was last so, or 0 */
+
+    ngx_atomic_t                 last_outcomes[NGX_HTTP_S3_ABORT_NOUTCOMES];
+    ngx_atomic_t                 last_unauthorized;
+
+    /* a file's */
+
+    ngx_atomic_t                 loads;
+    ngx_atomic_t                 failures;
+    ngx_atomic_t                 loaded;
+    ngx_atomic_t                 modified;
+    ngx_atomic_t                 stale;           /* until then, or 0 */
+
+    size_t                       len;
+    u_char                       name[1];
+};
+
+struct ngx_http_s3_abort_counters_s {
+    size_t                       size;            /* of these structures */
+    ngx_atomic_t                 requests[NGX_HTTP_S3_ABORT_NDECISIONS]
+                                         [S3_NERRORS];
+    ngx_atomic_t                 last_requests[NGX_HTTP_S3_ABORT_NDECISIONS];
+    ngx_atomic_t                 match_limits;
+    ngx_atomic_t                 candidates;
+    ngx_http_s3_abort_stat_t    *stats;
+};
 
 char *ngx_http_s3_abort_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_s3_abort_status(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-ngx_int_t ngx_http_s3_abort_status_init(ngx_conf_t *cf);
+ngx_int_t ngx_http_s3_abort_counters_init(ngx_conf_t *cf);
 void ngx_http_s3_abort_count_file(ngx_http_s3_abort_file_t *file,
     ngx_uint_t ok);
 void ngx_http_s3_abort_count_stale(ngx_http_s3_abort_file_t *file);
+
+
+/* status */
+
+char *ngx_http_s3_abort_status(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 
 /* explain */

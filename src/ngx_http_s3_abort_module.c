@@ -193,7 +193,7 @@ ngx_http_s3_abort_init(ngx_conf_t *cf)
     }
 
     if (ngx_http_s3_abort_handler_init(cf) != NGX_OK
-        || ngx_http_s3_abort_status_init(cf) != NGX_OK)
+        || ngx_http_s3_abort_counters_init(cf) != NGX_OK)
     {
         return NGX_ERROR;
     }
