@@ -51,7 +51,6 @@ typedef struct {
 #define NGX_HTTP_S3_ABORT_KEYS_MAX_SIZE (256 * 1024 * 1024)
 
 
-static uint32_t ngx_http_s3_abort_keys_hash(s3_str_t access_key);
 static const char *ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
     ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line);
 static void ngx_http_s3_abort_keys_wipe(ngx_http_s3_abort_keys_t *keys);
@@ -69,7 +68,7 @@ ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
     s3_str_t                  s;
     ngx_http_s3_abort_key_t  *key;
 
-    for (i = ngx_http_s3_abort_keys_hash(access_key) & keys->mask;
+    for (i = s3_str_hash(access_key) & keys->mask;
          keys->table[i];
          i = (i + 1) & keys->mask)
     {
@@ -285,13 +284,6 @@ ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
 }
 
 
-static uint32_t
-ngx_http_s3_abort_keys_hash(s3_str_t access_key)
-{
-    return ngx_murmur_hash2(access_key.data, access_key.len);
-}
-
-
 static const char *
 ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
     ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line)
@@ -412,7 +404,7 @@ ngx_http_s3_abort_keys_index(ngx_http_s3_abort_keys_t *keys, s3_str_t text,
         key->secret = k.secret.data - text.data;
         key->secret_len = k.secret.len;
 
-        for (i = ngx_http_s3_abort_keys_hash(k.access_key) & keys->mask;
+        for (i = s3_str_hash(k.access_key) & keys->mask;
              keys->table[i];
              i = (i + 1) & keys->mask)
         {

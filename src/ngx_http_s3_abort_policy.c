@@ -426,7 +426,7 @@ ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_ctx_t *ctx,
         return "NUL byte";
     }
 
-    shared = &ctx->shared[ngx_murmur_hash2(pattern->data, pattern->len)
+    shared = &ctx->shared[s3_str_hash(ngx_http_s3_abort_pure(*pattern))
                           % NGX_HTTP_S3_ABORT_NSHARED];
 
     /* what is before the pattern in the text is the same, too */

@@ -606,16 +606,9 @@ s3_policy_literal_tenant(const s3_rule_t *rule)
 static s3_policy_slot_t *
 s3_policy_slot(const s3_policy_t *p, s3_str_t tenant)
 {
-    size_t     i;
-    uint32_t   hash;
+    size_t  i;
 
-    hash = 2166136261u;                       /* FNV-1a */
-
-    for (i = 0; i < tenant.len; i++) {
-        hash = (hash ^ tenant.data[i]) * 16777619u;
-    }
-
-    for (i = hash & (p->table_size - 1);
+    for (i = s3_str_hash(tenant) & (p->table_size - 1);
          p->table[i].tenant.data
          && !s3_str_eq(p->table[i].tenant, tenant);
          i = (i + 1) & (p->table_size - 1))

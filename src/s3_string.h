@@ -11,6 +11,7 @@
 
 
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/types.h>
 
@@ -29,6 +30,24 @@ s3_str_eq(s3_str_t a, s3_str_t b)
 {
     return a.len == b.len
            && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+}
+
+
+/* FNV-1a, for hash tables */
+
+static inline uint32_t
+s3_str_hash(s3_str_t s)
+{
+    size_t    i;
+    uint32_t  hash;
+
+    hash = 2166136261u;
+
+    for (i = 0; i < s.len; i++) {
+        hash = (hash ^ s.data[i]) * 16777619u;
+    }
+
+    return hash;
 }
 
 
