@@ -406,7 +406,7 @@ for my $n (1 .. 40) {
 my %exits;
 
 for (['files, mappings, digests', SYSTEM | CRYPTO], ['memory', MEMORY],
-	['looks at files', STAT])
+	$sanitized ? () : ['looks at files', STAT])
 {
 	my ($name, $kind) = @$_;
 	my $run = sub ($n) {
@@ -424,6 +424,12 @@ for (['files, mappings, digests', SYSTEM | CRYPTO], ['memory', MEMORY],
 	$run->($_) for grep { $_ % $step == 0 } 1 .. $calls;
 	is(join("\n", sort keys %exits), '',
 		"H-15 start: each of $calls calls ($name) fails: an error");
+}
+
+# the compiler's own counters, if it has any, want memory at the end
+
+for (glob "$dir/sanitizer/report*") {
+	unlink if $t->read($_) =~ /#0\ \S+\ in\ gcov_do_dump/x;
 }
 
 ###############################################################################
