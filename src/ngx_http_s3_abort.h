@@ -102,10 +102,13 @@ typedef struct {
 
 ngx_int_t ngx_http_s3_abort_secret_alloc(ngx_http_s3_abort_secret_t *secret,
     size_t size, ngx_log_t *log);
+ngx_int_t ngx_http_s3_abort_secret_map(ngx_http_s3_abort_secret_t *secret,
+    size_t size, ngx_log_t *log);
 void ngx_http_s3_abort_secret_free(ngx_http_s3_abort_secret_t *secret);
 ngx_int_t ngx_http_s3_abort_secret_add(ngx_conf_t *cf,
     ngx_http_s3_abort_secret_t *secret);
 void ngx_http_s3_abort_secret_lock(ngx_http_s3_abort_secret_t *secret);
+void ngx_http_s3_abort_huge_pages(void *p, size_t size);
 
 
 /* file: a file of secrets, read at start and, with refresh, by the workers */
@@ -281,19 +284,30 @@ char *ngx_http_s3_abort_identity(ngx_conf_t *cf, ngx_command_t *cmd,
 
 
 /*
- * keys: a keys file, found by path or read now; NULL on an error.  A key's
- * number is 0 if there is no such key; number 0 has a signing key as others
- * have, which is NULL only on an error.
+ * keys: a keys file, found by path or read now; NULL on an error.  A key with
+ * number 0 is nobody's, and stands for one that is not there; it has a signing
+ * key as others have, which is NULL only on an error.
  */
+
+typedef struct {
+    uint32_t                         hash;        /* of the access key */
+    uint32_t                         number;
+    uint32_t                         tenant;      /* offsets in the file */
+    uint32_t                         access_key;
+    uint32_t                         secret;
+    uint8_t                          tenant_len;
+    uint8_t                          access_key_len;
+    uint16_t                         secret_len;
+} ngx_http_s3_abort_key_t;
 
 ngx_http_s3_abort_keys_t *ngx_http_s3_abort_keys_add(ngx_conf_t *cf,
     ngx_str_t *path, ngx_msec_t refresh);
 ngx_int_t ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
     ngx_http_s3_abort_identity_t *identity);
-uint32_t ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
-    s3_str_t access_key);
+ngx_http_s3_abort_key_t *ngx_http_s3_abort_keys_find(
+    ngx_http_s3_abort_keys_t *keys, s3_str_t access_key);
 s3_sigv4_key_t *ngx_http_s3_abort_keys_get(ngx_http_request_t *r,
-    ngx_http_s3_abort_identity_t *identity, uint32_t number,
+    ngx_http_s3_abort_identity_t *identity, ngx_http_s3_abort_key_t *key,
     s3_authorization_t *auth, ngx_str_t *region);
 
 
@@ -502,7 +516,7 @@ u_char *ngx_http_s3_abort_log_error(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_s3_abort_keys_owner(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_keys_t *keys,
-    uint32_t number);
+    ngx_http_s3_abort_key_t *key);
 
 /* the identity room's part of identify, the policy room's of judge */
 

@@ -364,7 +364,7 @@ ngx_http_s3_abort_explain_size(ngx_http_s3_abort_judgement_t *j)
         size += 256 + 6 * rule->file->len;
 
         for (i = 0; i < rule->nconditions; i++) {
-            size += 128 + 6 * ngx_strlen(rule->conditions[i].text);
+            size += 128 + 6 * rule->conditions[i].text_len;
         }
     }
 
@@ -452,8 +452,8 @@ ngx_http_s3_abort_explain_rule(ngx_http_s3_abort_json_t *json,
     for (i = 0; i < rule->nconditions; i++) {
         c = &rule->conditions[i];
 
-        text.data = (u_char *) c->text;
-        text.len = ngx_strlen(c->text);
+        text.data = c->text;
+        text.len = c->text_len;
 
         match = s3_policy_condition(c, req);
 

@@ -413,16 +413,16 @@ ngx_http_s3_abort_verify(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     ngx_http_s3_abort_identity_t *identity, ngx_http_s3_abort_signed_t *s,
     ngx_str_t *region)
 {
-    u_char            hex[S3_SHA256_HEX_LEN];
-    uint32_t          number;
-    s3_sigv4_key_t   *key;
+    u_char                    hex[S3_SHA256_HEX_LEN];
+    s3_sigv4_key_t           *signing;
+    ngx_http_s3_abort_key_t  *key;
 
-    number = ngx_http_s3_abort_keys_find(identity->keys, s->auth.access_key);
+    key = ngx_http_s3_abort_keys_find(identity->keys, s->auth.access_key);
 
-    key = ngx_http_s3_abort_keys_get(r, identity, number, &s->auth, region);
+    signing = ngx_http_s3_abort_keys_get(r, identity, key, &s->auth, region);
 
-    if (key == NULL
-        || ngx_http_s3_abort_signature(r, ctx, s, key, hex) != NGX_OK)
+    if (signing == NULL
+        || ngx_http_s3_abort_signature(r, ctx, s, signing, hex) != NGX_OK)
     {
         ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
                       "s3 abort: cannot verify a signature");
@@ -430,12 +430,13 @@ ngx_http_s3_abort_verify(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
     }
 
     if (CRYPTO_memcmp(hex, s->auth.signature.data, S3_SHA256_HEX_LEN) != 0
-        || number == 0)
+        || key->number == 0)
     {
-        return number ? S3_SIGNATURE_DOES_NOT_MATCH : S3_INVALID_ACCESS_KEY_ID;
+        return key->number ? S3_SIGNATURE_DOES_NOT_MATCH
+                           : S3_INVALID_ACCESS_KEY_ID;
     }
 
-    return ngx_http_s3_abort_keys_owner(r, ctx, identity->keys, number)
+    return ngx_http_s3_abort_keys_owner(r, ctx, identity->keys, key)
            == NGX_OK ? S3_OK : S3_INTERNAL_ERROR;
 }
 

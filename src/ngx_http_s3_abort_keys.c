@@ -8,28 +8,14 @@
 #include "ngx_http_s3_abort.h"
 
 
-typedef struct {
-    uint32_t    tenant;               /* offsets in the text of the file */
-    uint32_t    access_key;
-    uint32_t    secret;
-    uint8_t     tenant_len;
-    uint8_t     access_key_len;
-    uint16_t    secret_len;
-} ngx_http_s3_abort_key_t;
-
-
-/*
- * The text of the file, its keys, and a hash table of 1-based numbers of
- * keys, all in the file's secret memory.
- */
+/* the text of the file, and the table of its keys, both in secret memory */
 
 struct ngx_http_s3_abort_keys_s {
     ngx_http_s3_abort_file_t    file;
     ngx_http_s3_abort_secret_t  index;
-    ngx_http_s3_abort_key_t    *keys;
-    uint32_t                    nkeys;
-    uint32_t                   *table;
+    ngx_http_s3_abort_key_t    *table;
     uint32_t                    mask;
+    uint32_t                    nkeys;
 
     ngx_array_t                 caches;           /* of signing keys of it */
 };
@@ -60,29 +46,32 @@ static void ngx_http_s3_abort_keys_cleanup(void *data);
 static void ngx_http_s3_abort_keys_cache_cleanup(void *data);
 
 
-uint32_t
+/* the key, or the free slot where it would be */
+
+ngx_http_s3_abort_key_t *
 ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
     s3_str_t access_key)
 {
-    uint32_t                  i;
+    uint32_t                  i, hash;
     s3_str_t                  s;
     ngx_http_s3_abort_key_t  *key;
 
-    for (i = s3_str_hash(access_key) & keys->mask;
-         keys->table[i];
-         i = (i + 1) & keys->mask)
-    {
-        key = &keys->keys[keys->table[i]];
+    hash = s3_str_hash(access_key);
+
+    for (i = hash; /* void */ ; i++) {
+        key = &keys->table[i & keys->mask];
+
+        if (key->number == 0) {
+            return key;
+        }
 
         s.data = keys->file.secret.start + key->access_key;
         s.len = key->access_key_len;
 
-        if (s3_str_eq(s, access_key)) {
-            return keys->table[i];
+        if (key->hash == hash && s3_str_eq(s, access_key)) {
+            return key;
         }
     }
-
-    return 0;
 }
 
 
@@ -90,11 +79,10 @@ ngx_http_s3_abort_keys_find(ngx_http_s3_abort_keys_t *keys,
 
 s3_sigv4_key_t *
 ngx_http_s3_abort_keys_get(ngx_http_request_t *r,
-    ngx_http_s3_abort_identity_t *identity, uint32_t number,
+    ngx_http_s3_abort_identity_t *identity, ngx_http_s3_abort_key_t *key,
     s3_authorization_t *auth, ngx_str_t *region)
 {
     s3_str_t                        secret;
-    ngx_http_s3_abort_key_t        *key;
     ngx_http_s3_abort_keys_t       *keys;
     ngx_http_s3_abort_cached_t     *cached;
     ngx_http_s3_abort_main_conf_t  *smcf;
@@ -104,15 +92,19 @@ ngx_http_s3_abort_keys_get(ngx_http_request_t *r,
     keys = identity->keys;
 
     cached = (ngx_http_s3_abort_cached_t *) identity->cache.start
-             + number % identity->ncached;
+             + key->number % identity->ncached;
+
+    /* on its way while the request is hashed */
+
+    __builtin_prefetch(cached->key.inner);
+    __builtin_prefetch(cached->key.outer);
+    __builtin_prefetch(cached->date);
 
     if (cached->generation != (uint32_t) keys->file.generation
-        || cached->number != number
+        || cached->number != key->number
         || cached->region != region->data
         || ngx_memcmp(cached->date, auth->date.data, S3_SIGV4_DATE_LEN) != 0)
     {
-        key = &keys->keys[number];
-
         secret.data = keys->file.secret.start + key->secret;
         secret.len = key->secret_len;
 
@@ -128,7 +120,7 @@ ngx_http_s3_abort_keys_get(ngx_http_request_t *r,
 
         ngx_memcpy(cached->date, auth->date.data, S3_SIGV4_DATE_LEN);
         cached->region = region->data;
-        cached->number = number;
+        cached->number = key->number;
         cached->generation = (uint32_t) keys->file.generation;
     }
 
@@ -141,12 +133,9 @@ ngx_http_s3_abort_keys_get(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_s3_abort_keys_owner(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_keys_t *keys,
-    uint32_t number)
+    ngx_http_s3_abort_key_t *key)
 {
-    u_char                   *p;
-    ngx_http_s3_abort_key_t  *key;
-
-    key = &keys->keys[number];
+    u_char  *p;
 
     p = ngx_pnalloc(r->pool, key->tenant_len + key->access_key_len);
     if (p == NULL) {
@@ -277,10 +266,10 @@ ngx_http_s3_abort_keys_cache(ngx_conf_t *cf,
         return NGX_ERROR;
     }
 
-    return ngx_http_s3_abort_secret_alloc(&identity->cache,
-                                          identity->ncached
-                                          * sizeof(ngx_http_s3_abort_cached_t),
-                                          cf->log);
+    return ngx_http_s3_abort_secret_map(&identity->cache,
+                                        identity->ncached
+                                        * sizeof(ngx_http_s3_abort_cached_t),
+                                        cf->log);
 }
 
 
@@ -325,19 +314,15 @@ ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
     ngx_memzero(&keys.index, sizeof(ngx_http_s3_abort_secret_t));
 
     if (ngx_http_s3_abort_secret_alloc(&keys.index,
-                                    size * sizeof(uint32_t)
-                                    + (n + 1)
-                                      * sizeof(ngx_http_s3_abort_key_t),
-                                    ngx_cycle->log)
+                                       size * sizeof(ngx_http_s3_abort_key_t),
+                                       ngx_cycle->log)
         != NGX_OK)
     {
         *line = 0;
         return ngx_http_s3_abort_file_no_memory;
     }
 
-    keys.keys = (ngx_http_s3_abort_key_t *) keys.index.start;
-    keys.table = (uint32_t *) (keys.keys + n + 1);
-
+    keys.table = (ngx_http_s3_abort_key_t *) keys.index.start;
     keys.file.secret = *secret;
     keys.nkeys = 0;
 
@@ -352,7 +337,6 @@ ngx_http_s3_abort_keys_load(ngx_http_s3_abort_file_t *file,
     ngx_http_s3_abort_keys_wipe(old);
 
     old->index = keys.index;
-    old->keys = keys.keys;
     old->nkeys = keys.nkeys;
     old->table = keys.table;
     old->mask = keys.mask;
@@ -379,7 +363,6 @@ static const char *
 ngx_http_s3_abort_keys_index(ngx_http_s3_abort_keys_t *keys, s3_str_t text,
     unsigned *line)
 {
-    uint32_t                  i;
     s3_str_t                  rest;
     const char               *message;
     s3_tenant_key_t           k;
@@ -391,27 +374,20 @@ ngx_http_s3_abort_keys_index(ngx_http_s3_abort_keys_t *keys, s3_str_t text,
     while (s3_credentials_next_key(&k, &rest, line, &message)
            == S3_KEY_NEXT)
     {
-        if (ngx_http_s3_abort_keys_find(keys, k.access_key)) {
+        key = ngx_http_s3_abort_keys_find(keys, k.access_key);
+
+        if (key->number) {
             return "duplicate access key";
         }
 
-        key = &keys->keys[++keys->nkeys];
-
+        key->hash = s3_str_hash(k.access_key);
+        key->number = ++keys->nkeys;
         key->tenant = k.tenant.data - text.data;
         key->tenant_len = k.tenant.len;
         key->access_key = k.access_key.data - text.data;
         key->access_key_len = k.access_key.len;
         key->secret = k.secret.data - text.data;
         key->secret_len = k.secret.len;
-
-        for (i = s3_str_hash(k.access_key) & keys->mask;
-             keys->table[i];
-             i = (i + 1) & keys->mask)
-        {
-            /* void */
-        }
-
-        keys->table[i] = keys->nkeys;
     }
 
     return NULL;

@@ -9,21 +9,20 @@
 
 
 /*
- * Many rules have the same globs.  Those that were read of late are shared, so
- * that the rules of thousands of tenants want less memory, and find in caches
- * what they want.
+ * While a block is read, cf->pool is one that is destroyed when the policy is
+ * made of it; "pool" is the configuration's.
  */
-
-#define NGX_HTTP_S3_ABORT_NSHARED  1024
 
 typedef struct {
     ngx_http_s3_abort_policy_t  *policy;
+    ngx_pool_t                  *pool;
     ngx_array_t                  rules;           /* of s3_rule_t */
     s3_str_t                    *file;            /* the current one's name */
-    s3_condition_t              *shared[NGX_HTTP_S3_ABORT_NSHARED];
 } ngx_http_s3_abort_policy_ctx_t;
 
 
+static char *ngx_http_s3_abort_policy_init(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_ctx_t *ctx);
 static char *ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_int_t ngx_http_s3_abort_condition(ngx_conf_t *cf,
@@ -31,14 +30,15 @@ static ngx_int_t ngx_http_s3_abort_condition(ngx_conf_t *cf,
 static const char *ngx_http_s3_abort_glob(ngx_conf_t *cf,
     ngx_http_s3_abort_policy_ctx_t *ctx, s3_condition_t *c,
     ngx_str_t *pattern);
-static const char *ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule,
-    s3_condition_t *c, ngx_str_t *pattern);
+static const char *ngx_http_s3_abort_regex(
+    ngx_http_s3_abort_policy_ctx_t *ctx, s3_rule_t *rule, s3_condition_t *c,
+    ngx_str_t *pattern);
 static const char *ngx_http_s3_abort_age(s3_condition_t *c,
     ngx_str_t *value);
 static const char *ngx_http_s3_abort_if(ngx_conf_t *cf,
-    ngx_http_s3_abort_policy_t *policy, s3_condition_t *c, ngx_str_t *value);
+    ngx_http_s3_abort_policy_ctx_t *ctx, s3_condition_t *c, ngx_str_t *value);
 static ngx_int_t ngx_http_s3_abort_policy_variable(ngx_conf_t *cf,
-    ngx_http_s3_abort_policy_t *policy, s3_str_t name, uint32_t *index);
+    ngx_http_s3_abort_policy_ctx_t *ctx, s3_str_t name, uint32_t *index);
 static ngx_int_t ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
     ngx_http_s3_abort_main_conf_t *smcf);
 static s3_str_t ngx_http_s3_abort_value(void *data, uint32_t index);
@@ -73,9 +73,16 @@ static const struct {
 
 #define NGX_HTTP_S3_ABORT_MAX_PATTERN  4096
 
+#define NGX_HTTP_S3_ABORT_CACHE_LINE   64
+
+/* glibc gives back to the system at once what is larger than 32M */
+
+#define NGX_HTTP_S3_ABORT_POLICY_POOL  (33 * 1024 * 1024)
+
 /* of the regular expressions of a request, in nanoseconds */
 
-#define NGX_HTTP_S3_ABORT_REGEX_TIME   1000000
+#define NGX_HTTP_S3_ABORT_REGEX_TIME       1000000
+#define NGX_HTTP_S3_ABORT_REGEX_CPU_TIME   1500000
 
 
 char *
@@ -83,12 +90,12 @@ ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_s3_abort_main_conf_t *smcf = conf;
 
-    char                            *rv;
-    void                            *buf;
-    ngx_str_t                       *value;
-    ngx_conf_t                       save;
-    ngx_http_s3_abort_policy_t      *policy, **policyp;
-    ngx_http_s3_abort_policy_ctx_t   ctx;
+    char                             *rv;
+    ngx_str_t                        *value;
+    ngx_conf_t                        save;
+    ngx_pool_t                       *pool;
+    ngx_http_s3_abort_policy_t       *policy, **policyp;
+    ngx_http_s3_abort_policy_ctx_t    ctx;
 
     value = cf->args->elts;
 
@@ -114,38 +121,62 @@ ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_array_init(&policy->variables, cf->pool, 2, sizeof(ngx_int_t))
         != NGX_OK
-        || ngx_array_init(&ctx.rules, cf->pool, 16, sizeof(s3_rule_t))
-           != NGX_OK
         || ngx_http_s3_abort_policy_matching(cf, smcf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
     }
 
-    ctx.policy = policy;
-    ctx.file = NULL;
-    ngx_memzero(ctx.shared, sizeof(ctx.shared));
-
-    save = *cf;
-    cf->handler = ngx_http_s3_abort_policy_line;
-    cf->handler_conf = (char *) &ctx;         /* cppcheck-suppress autoVariables */
-
-    rv = ngx_conf_parse(cf, NULL);
-
-    *cf = save;
-
-    if (rv != NGX_CONF_OK) {
-        return rv;
+    pool = ngx_create_pool(NGX_HTTP_S3_ABORT_POLICY_POOL, cf->log);
+    if (pool == NULL) {
+        return NGX_CONF_ERROR;
     }
 
-    policy->rules.rules = ctx.rules.elts;
-    policy->rules.nrules = ctx.rules.nelts;
+    ctx.policy = policy;
+    ctx.pool = cf->pool;
+    ctx.file = NULL;
 
-    buf = ngx_palloc(cf->pool, s3_policy_index_size(&policy->rules));
+    rv = NGX_CONF_ERROR;
+
+    if (ngx_array_init(&ctx.rules, pool, 16, sizeof(s3_rule_t)) == NGX_OK) {
+        save = *cf;
+
+        cf->pool = pool;
+        cf->handler = ngx_http_s3_abort_policy_line;
+        cf->handler_conf = (char *) &ctx;     /* cppcheck-suppress autoVariables */
+
+        rv = ngx_conf_parse(cf, NULL);
+
+        *cf = save;
+    }
+
+    if (rv == NGX_CONF_OK) {
+        rv = ngx_http_s3_abort_policy_init(cf, &ctx);
+    }
+
+    ngx_destroy_pool(pool);
+
+    return rv;
+}
+
+
+static char *
+ngx_http_s3_abort_policy_init(ngx_conf_t *cf,
+    ngx_http_s3_abort_policy_ctx_t *ctx)
+{
+    void    *buf;
+    size_t   size;
+
+    size = s3_policy_size(ctx->rules.elts, ctx->rules.nelts);
+
+    buf = ngx_pmemalign(cf->pool, size, NGX_HTTP_S3_ABORT_CACHE_LINE);
     if (buf == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    s3_policy_index(&policy->rules, buf);
+    ngx_http_s3_abort_huge_pages(buf, size);
+
+    s3_policy_init(&ctx->policy->rules, ctx->rules.elts, ctx->rules.nelts,
+                   buf);
 
     return NGX_CONF_OK;
 }
@@ -285,12 +316,17 @@ ngx_http_s3_abort_policy_line(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                        ctx->file->len)
            != 0)
     {
-        ctx->file = ngx_palloc(cf->pool, sizeof(s3_str_t));
+        ctx->file = ngx_palloc(ctx->pool, sizeof(s3_str_t));
         if (ctx->file == NULL) {
             return NGX_CONF_ERROR;
         }
 
-        *ctx->file = ngx_http_s3_abort_pure(cf->conf_file->file.name);
+        ctx->file->len = cf->conf_file->file.name.len;
+        ctx->file->data = ngx_pstrdup(ctx->pool, &cf->conf_file->file.name);
+
+        if (ctx->file->data == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     rule = ngx_array_push(&ctx->rules);
@@ -364,6 +400,7 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
     c->type = ngx_http_s3_abort_conditions[n].type;
     c->subject = ngx_http_s3_abort_conditions[n].subject;
     c->text = value->data;
+    c->text_len = value->len;
 
     for (i = 0; i < rule->nconditions; i++) {
 
@@ -385,7 +422,7 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
     switch (ngx_http_s3_abort_conditions[n].type) {
 
     case S3_CONDITION_REGEX:
-        message = ngx_http_s3_abort_regex(cf, rule, c, &pattern);
+        message = ngx_http_s3_abort_regex(ctx, rule, c, &pattern);
         break;
 
     case S3_CONDITION_OLDER:
@@ -394,7 +431,7 @@ ngx_http_s3_abort_condition(ngx_conf_t *cf,
         break;
 
     case S3_CONDITION_IF:
-        message = ngx_http_s3_abort_if(cf, ctx->policy, c, &pattern);
+        message = ngx_http_s3_abort_if(cf, ctx, c, &pattern);
         break;
 
     default: /* S3_CONDITION_GLOB */
@@ -416,30 +453,13 @@ static const char *
 ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_ctx_t *ctx,
     s3_condition_t *c, ngx_str_t *pattern)
 {
-    int               i, n;
-    s3_str_t          text;
-    const char       *message;
-    s3_glob_part_t    part, *parts;
-    s3_condition_t  **shared;
+    int              i, n;
+    s3_str_t         text;
+    const char      *message;
+    s3_glob_part_t   part, *parts;
 
     if (ngx_strlen(pattern->data) != pattern->len) {
         return "NUL byte";
-    }
-
-    shared = &ctx->shared[s3_str_hash(ngx_http_s3_abort_pure(*pattern))
-                          % NGX_HTTP_S3_ABORT_NSHARED];
-
-    /* what is before the pattern in the text is the same, too */
-
-    if (*shared && (*shared)->subject == c->subject
-        && ngx_strcmp((*shared)->text, c->text) == 0)
-    {
-        c->type = (*shared)->type;
-        c->nparts = (*shared)->nparts;
-        c->text = (*shared)->text;
-        c->u = (*shared)->u;
-
-        return NULL;
     }
 
     text = ngx_http_s3_abort_pure(*pattern);
@@ -460,8 +480,6 @@ ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_ctx_t *ctx,
             c->type = S3_CONDITION_LITERAL;
             c->u.literal = part.literal;
 
-            *shared = c;
-
             return NULL;
         }
     }
@@ -478,8 +496,7 @@ ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_ctx_t *ctx,
 
     for (i = 0; i < n; i++) {
         if (parts[i].type == S3_GLOB_VARIABLE
-            && ngx_http_s3_abort_policy_variable(cf, ctx->policy,
-                                                 parts[i].literal,
+            && ngx_http_s3_abort_policy_variable(cf, ctx, parts[i].literal,
                                                  &parts[i].variable)
                != NGX_OK)
         {
@@ -487,15 +504,13 @@ ngx_http_s3_abort_glob(ngx_conf_t *cf, ngx_http_s3_abort_policy_ctx_t *ctx,
         }
     }
 
-    *shared = c;
-
     return NULL;
 }
 
 
 static const char *
-ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule, s3_condition_t *c,
-    ngx_str_t *pattern)
+ngx_http_s3_abort_regex(ngx_http_s3_abort_policy_ctx_t *ctx, s3_rule_t *rule,
+    s3_condition_t *c, ngx_str_t *pattern)
 {
     int                  n, err;
     PCRE2_SIZE           offset;
@@ -509,7 +524,7 @@ ngx_http_s3_abort_regex(ngx_conf_t *cf, s3_rule_t *rule, s3_condition_t *c,
         return refused;
     }
 
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    cln = ngx_pool_cleanup_add(ctx->pool, 0);
     if (cln == NULL) {
         return "no memory";
     }
@@ -568,7 +583,7 @@ ngx_http_s3_abort_age(s3_condition_t *c, ngx_str_t *value)
 
 
 static const char *
-ngx_http_s3_abort_if(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
+ngx_http_s3_abort_if(ngx_conf_t *cf, ngx_http_s3_abort_policy_ctx_t *ctx,
     s3_condition_t *c, ngx_str_t *value)
 {
     int              n;
@@ -581,8 +596,8 @@ ngx_http_s3_abort_if(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
         (void) s3_glob_parse(&part, ngx_http_s3_abort_pure(*value), &message);
 
         if (part.type == S3_GLOB_VARIABLE) {
-            return ngx_http_s3_abort_policy_variable(cf, policy, part.literal,
-                                                     &c->variable)
+            return ngx_http_s3_abort_policy_variable(cf, ctx, part.literal,
+                                                     &c->u.variable)
                    == NGX_OK ? NULL : "variable";
         }
     }
@@ -593,30 +608,40 @@ ngx_http_s3_abort_if(ngx_conf_t *cf, ngx_http_s3_abort_policy_t *policy,
 
 static ngx_int_t
 ngx_http_s3_abort_policy_variable(ngx_conf_t *cf,
-    ngx_http_s3_abort_policy_t *policy, s3_str_t name, uint32_t *index)
+    ngx_http_s3_abort_policy_ctx_t *ctx, s3_str_t name, uint32_t *index)
 {
-    ngx_int_t    n, *variable;
-    ngx_str_t    s;
-    ngx_uint_t   i;
+    ngx_int_t     n, *variable;
+    ngx_str_t     s;
+    ngx_uint_t    i;
+    ngx_pool_t   *pool;
+    ngx_array_t  *variables;
 
     s = ngx_http_s3_abort_str(name);
 
+    /* nginx keeps a copy of the name */
+
+    pool = cf->pool;
+    cf->pool = ctx->pool;
+
     n = ngx_http_get_variable_index(cf, &s);
+
+    cf->pool = pool;
 
     if (n == NGX_ERROR) {
         return NGX_ERROR;
     }
 
-    variable = policy->variables.elts;
+    variables = &ctx->policy->variables;
+    variable = variables->elts;
 
-    for (i = 0; i < policy->variables.nelts; i++) {
+    for (i = 0; i < variables->nelts; i++) {
         if (variable[i] == n) {
             *index = i;
             return NGX_OK;
         }
     }
 
-    variable = ngx_array_push(&policy->variables);
+    variable = ngx_array_push(variables);
     if (variable == NULL) {
         return NGX_ERROR;
     }
@@ -737,7 +762,10 @@ ngx_http_s3_abort_exhausted(void *data)
             return 0;
         }
 
-        if (now - ctx->regex_start < NGX_HTTP_S3_ABORT_REGEX_TIME) {
+        if (now - ctx->regex_start < (ctx->regex_cpu
+                                      ? NGX_HTTP_S3_ABORT_REGEX_CPU_TIME
+                                      : NGX_HTTP_S3_ABORT_REGEX_TIME))
+        {
             return 0;
         }
 
@@ -745,7 +773,7 @@ ngx_http_s3_abort_exhausted(void *data)
             return 1;
         }
 
-        /* the worker may have had to wait: that much more of its own time */
+        /* the worker may have had to wait: so much more of its own time */
 
         ctx->regex_cpu = 1;
         ctx->regex_start = 0;

@@ -10,9 +10,28 @@
 #include <sys/mman.h>
 
 
+#define NGX_HTTP_S3_ABORT_HUGE_PAGE  (2 * 1024 * 1024)
+
+
 ngx_int_t
 ngx_http_s3_abort_secret_alloc(ngx_http_s3_abort_secret_t *secret,
     size_t size, ngx_log_t *log)
+{
+    if (ngx_http_s3_abort_secret_map(secret, size, log) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_s3_abort_secret_lock(secret);
+
+    return NGX_OK;
+}
+
+
+/* not locked yet, which would fill it: the master has no use for it */
+
+ngx_int_t
+ngx_http_s3_abort_secret_map(ngx_http_s3_abort_secret_t *secret, size_t size,
+    ngx_log_t *log)
 {
     void  *p;
 
@@ -34,10 +53,10 @@ ngx_http_s3_abort_secret_alloc(ngx_http_s3_abort_secret_t *secret,
         return NGX_ERROR;
     }
 
+    ngx_http_s3_abort_huge_pages(p, size);
+
     secret->start = p;
     secret->size = size;
-
-    ngx_http_s3_abort_secret_lock(secret);
 
     return NGX_OK;
 }
@@ -89,4 +108,27 @@ ngx_http_s3_abort_secret_lock(ngx_http_s3_abort_secret_t *secret)
     if (secret->start) {
         (void) mlock(secret->start, secret->size);
     }
+}
+
+
+/*
+ * What is large is read here and there: in pages of the usual size, a request
+ * would wait for the page tables as well.
+ */
+
+void
+ngx_http_s3_abort_huge_pages(void *p, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+
+    u_char  *start, *last;
+
+    start = ngx_align_ptr(p, NGX_HTTP_S3_ABORT_HUGE_PAGE);
+    last = (u_char *) p + size;
+
+    if (start < last) {
+        (void) madvise(start, last - start, MADV_HUGEPAGE);
+    }
+
+#endif
 }

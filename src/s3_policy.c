@@ -3,6 +3,11 @@
 #include "s3_upload_id.h"
 
 
+/* counted as sizes are, of which two are in a cache line */
+
+#define S3_POLICY_PREFETCH  96
+
+
 static int s3_glob_is_name(u_char c);
 static s3_match_t s3_glob_match(const s3_condition_t *c, s3_str_t subject,
     s3_policy_request_t *req);
@@ -12,9 +17,14 @@ static s3_match_t s3_policy_age(const s3_condition_t *c,
     s3_policy_request_t *req);
 static s3_match_t s3_policy_if(const s3_condition_t *c,
     s3_policy_request_t *req);
-static s3_str_t *s3_policy_literal_tenant(const s3_rule_t *rule);
+static uint16_t s3_policy_find_tenant(const s3_rule_t *rule);
+static uint32_t s3_policy_table_size(const s3_rule_t *rules, uint32_t n);
+static size_t s3_policy_rules_size(const s3_rule_t *rules, uint32_t n);
+static uint32_t s3_policy_rule_size(const s3_rule_t *rule);
 static s3_policy_slot_t *s3_policy_slot(const s3_policy_t *p,
     s3_str_t tenant);
+static void s3_policy_pack(s3_rule_t *rules, uint32_t n);
+static u_char *s3_policy_pack_text(s3_condition_t *c, u_char *dst);
 
 
 int
@@ -219,6 +229,11 @@ s3_policy_rule(const s3_rule_t *rule, s3_policy_request_t *req)
     all = S3_YES;
 
     for (i = 0; i < rule->nconditions; i++) {
+
+        if (i + 1u == rule->tenant) {
+            continue;
+        }
+
         match = s3_policy_condition(&rule->conditions[i], req);
 
         if (match == S3_NO) {
@@ -274,127 +289,107 @@ s3_policy_decide(const s3_policy_t *p, s3_policy_request_t *req,
 void
 s3_policy_walk(s3_policy_walk_t *w, const s3_policy_t *p, s3_str_t tenant)
 {
-    s3_policy_slot_t  *slot;
+    const s3_policy_slot_t  *slot;
 
-    w->policy = p;
-    w->other = p->others;
-    w->other_end = p->others + p->nothers;
-    w->tenant = NULL;
-    w->tenant_end = NULL;
+    slot = &p->table[p->table_size];
 
-    if (p->table_size) {
-        slot = s3_policy_slot(p, tenant);
+    w->other = p->rules + slot->first;
+    w->other_end = w->other + slot->nrules;
 
-        if (slot->tenant.data) {
-            w->tenant = p->numbers + slot->first;
-            w->tenant_end = w->tenant + slot->n;
-        }
-    }
+    slot = s3_policy_slot(p, tenant);
+
+    w->tenant = p->rules + slot->first;
+    w->tenant_end = w->tenant + slot->nrules;
 }
 
 
 const s3_rule_t *
 s3_policy_next(s3_policy_walk_t *w)
 {
-    uint32_t  n;
-
     if (w->tenant == w->tenant_end) {
-        if (w->other == w->other_end) {
-            return NULL;
-        }
-
-        n = *w->other++;
-
-    } else if (w->other == w->other_end || *w->tenant < *w->other) {
-        n = *w->tenant++;
-
-    } else {
-        n = *w->other++;
+        return w->other == w->other_end ? NULL : w->other++;
     }
 
-    return &w->policy->rules[n];
+    if (w->other == w->other_end || w->tenant->number < w->other->number) {
+        return w->tenant++;
+    }
+
+    return w->other++;
 }
 
 
 size_t
-s3_policy_index_size(const s3_policy_t *p)
+s3_policy_size(const s3_rule_t *rules, uint32_t n)
 {
-    uint32_t  i, n, size;
-
-    n = 0;
-
-    for (i = 0; i < p->nrules; i++) {
-        if (s3_policy_literal_tenant(&p->rules[i])) {
-            n++;
-        }
-    }
-
-    /* at most half full */
-
-    for (size = n ? 2 : 0; size < 2 * n; size *= 2) { /* void */ }
-
-    return size * sizeof(s3_policy_slot_t) + p->nrules * sizeof(uint32_t);
+    return s3_policy_rules_size(rules, n)
+           + (s3_policy_table_size(rules, n) + 1) * sizeof(s3_policy_slot_t);
 }
 
 
 void
-s3_policy_index(s3_policy_t *p, void *buf)
+s3_policy_init(s3_policy_t *p, s3_rule_t *rules, uint32_t n, void *buf)
 {
-    uint32_t           i, n, first, *others;
-    s3_str_t          *tenant;
+    uint32_t           i, first;
+    s3_str_t           tenant;
+    s3_rule_t         *rule;
     s3_policy_slot_t  *slot;
 
-    p->table = buf;
-    p->table_size = (uint32_t) ((s3_policy_index_size(p)
-                                 - p->nrules * sizeof(uint32_t))
-                                / sizeof(s3_policy_slot_t));
-    p->numbers = (uint32_t *) (p->table + p->table_size);
-    p->nothers = 0;
+    p->table_size = s3_policy_table_size(rules, n);
+    p->table = (s3_policy_slot_t *) ((u_char *) buf
+                                     + s3_policy_rules_size(rules, n));
 
-    memset(p->table, 0, p->table_size * sizeof(s3_policy_slot_t));
+    memset(p->table, 0, (p->table_size + 1) * sizeof(s3_policy_slot_t));
 
-    for (i = 0; i < p->nrules; i++) {
-        tenant = s3_policy_literal_tenant(&p->rules[i]);
+    /* the slot of each rule, and its size; its first rule has the tenant */
 
-        if (tenant == NULL) {
-            p->nothers++;
-            continue;
+    p->rules = rules;
+
+    for (i = 0; i < n; i++) {
+        rule = &rules[i];
+        slot = &p->table[p->table_size];
+
+        rule->tenant = s3_policy_find_tenant(rule);
+
+        if (rule->tenant) {
+            tenant = rule->conditions[rule->tenant - 1].u.literal;
+
+            slot = s3_policy_slot(p, tenant);
+            slot->hash = s3_str_hash(tenant);
         }
 
-        slot = s3_policy_slot(p, *tenant);
-        slot->n++;
-
-        /* one copy for all of a tenant's rules, which are read together */
-
-        if (slot->tenant.data == NULL) {
-            slot->tenant = *tenant;
+        if (slot->nrules++ == 0) {
+            slot->first = i;
         }
 
-        *tenant = slot->tenant;
+        slot->size += s3_policy_rule_size(rule);
+
+        rule->number = (uint32_t) (slot - p->table);
     }
+
+    /* the place of each slot */
+
+    p->rules = buf;
 
     first = 0;
 
-    for (i = 0; i < p->table_size; i++) {
-        n = p->table[i].n;
+    for (i = 0; i <= p->table_size; i++) {
         p->table[i].first = first;
-        p->table[i].n = 0;
-        first += n;
+        p->table[i].nrules = 0;
+
+        first += p->table[i].size;
     }
 
-    p->others = p->numbers + first;
-    others = p->others;
+    for (i = 0; i < n; i++) {
+        slot = &p->table[rules[i].number];
 
-    for (i = 0; i < p->nrules; i++) {
-        tenant = s3_policy_literal_tenant(&p->rules[i]);
+        rule = &p->rules[slot->first + slot->nrules++];
 
-        if (tenant == NULL) {
-            *others++ = i;
-            continue;
-        }
+        *rule = rules[i];
+        rule->number = i;
+    }
 
-        slot = s3_policy_slot(p, *tenant);
-        p->numbers[slot->first + slot->n++] = i;
+    for (i = 0; i <= p->table_size; i++) {
+        s3_policy_pack(p->rules + p->table[i].first, p->table[i].nrules);
     }
 }
 
@@ -573,7 +568,7 @@ s3_policy_if(const s3_condition_t *c, s3_policy_request_t *req)
         return S3_UNKNOWN;
     }
 
-    value = req->variable(req->data, c->variable);
+    value = req->variable(req->data, c->u.variable);
 
     if (value.data == NULL) {
         return S3_UNKNOWN;
@@ -584,20 +579,81 @@ s3_policy_if(const s3_condition_t *c, s3_policy_request_t *req)
 }
 
 
-static s3_str_t *
-s3_policy_literal_tenant(const s3_rule_t *rule)
+/* the number of the condition, from 1, or 0 */
+
+static uint16_t
+s3_policy_find_tenant(const s3_rule_t *rule)
 {
-    unsigned  i;
+    uint16_t  i;
 
     for (i = 0; i < rule->nconditions; i++) {
         if (rule->conditions[i].type == S3_CONDITION_LITERAL
             && rule->conditions[i].subject == S3_SUBJECT_TENANT)
         {
-            return &rule->conditions[i].u.literal;
+            return i + 1;
         }
     }
 
-    return NULL;
+    return 0;
+}
+
+
+/* at most half full, and never full */
+
+static uint32_t
+s3_policy_table_size(const s3_rule_t *rules, uint32_t n)
+{
+    uint32_t  i, ntenants, size;
+
+    ntenants = 0;
+
+    for (i = 0; i < n; i++) {
+        ntenants += s3_policy_find_tenant(&rules[i]) != 0;
+    }
+
+    for (size = 1; size < 2 * ntenants; size *= 2) { /* void */ }
+
+    return size;
+}
+
+
+static size_t
+s3_policy_rules_size(const s3_rule_t *rules, uint32_t n)
+{
+    size_t    size;
+    uint32_t  i;
+
+    size = 0;
+
+    for (i = 0; i < n; i++) {
+        size += s3_policy_rule_size(&rules[i]);
+    }
+
+    return size * sizeof(s3_rule_t);
+}
+
+
+/* of what s3_policy_pack() makes of it, counted in rules */
+
+static uint32_t
+s3_policy_rule_size(const s3_rule_t *rule)
+{
+    size_t    size;
+    unsigned  i;
+
+    size = rule->nconditions * sizeof(s3_condition_t);
+
+    for (i = 0; i < rule->nconditions; i++) {
+        size += rule->conditions[i].text_len;
+
+        if (rule->conditions[i].type == S3_CONDITION_GLOB) {
+            size += rule->conditions[i].nparts * sizeof(s3_glob_part_t);
+        }
+    }
+
+    size = 1 + (size + sizeof(s3_rule_t) - 1) / sizeof(s3_rule_t);
+
+    return (uint32_t) size;
 }
 
 
@@ -606,15 +662,108 @@ s3_policy_literal_tenant(const s3_rule_t *rule)
 static s3_policy_slot_t *
 s3_policy_slot(const s3_policy_t *p, s3_str_t tenant)
 {
-    size_t  i;
+    uint32_t           i, j, hash;
+    const s3_rule_t   *rule;
+    s3_policy_slot_t  *slot;
 
-    for (i = s3_str_hash(tenant) & (p->table_size - 1);
-         p->table[i].tenant.data
-         && !s3_str_eq(p->table[i].tenant, tenant);
-         i = (i + 1) & (p->table_size - 1))
-    {
-        /* void */
+    hash = s3_str_hash(tenant);
+
+    for (i = hash; /* void */ ; i++) {
+        slot = &p->table[i & (p->table_size - 1)];
+
+        if (slot->nrules == 0) {
+            return slot;
+        }
+
+        rule = &p->rules[slot->first];
+
+        if (slot->hash != hash) {
+            continue;
+        }
+
+        /* what is wanted of a tenant comes from memory all at once */
+
+        for (j = 0; j < slot->size && j < S3_POLICY_PREFETCH; j += 2) {
+            __builtin_prefetch(rule + j);
+        }
+
+        if (s3_str_eq(rule->conditions[rule->tenant - 1].u.literal, tenant)) {
+            return slot;
+        }
+    }
+}
+
+
+/*
+ * Copies what the rules point to behind them: all conditions, which are read
+ * for each request, then what they point to.
+ */
+
+static void
+s3_policy_pack(s3_rule_t *rules, uint32_t n)
+{
+    u_char           *p;
+    uint32_t          i, j;
+    s3_condition_t   *c;
+    s3_glob_part_t   *parts;
+
+    c = (s3_condition_t *) (rules + n);
+
+    for (i = 0; i < n; i++) {
+        if (rules[i].nconditions) {
+            memcpy(c, rules[i].conditions,
+                   rules[i].nconditions * sizeof(s3_condition_t));
+        }
+
+        rules[i].conditions = c;
+        c += rules[i].nconditions;
     }
 
-    return &p->table[i];
+    parts = (s3_glob_part_t *) c;
+
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < rules[i].nconditions; j++) {
+            c = &rules[i].conditions[j];
+
+            if (c->type == S3_CONDITION_GLOB && c->nparts) {
+                memcpy(parts, c->u.parts, c->nparts * sizeof(s3_glob_part_t));
+                c->u.parts = parts;
+                parts += c->nparts;
+            }
+        }
+    }
+
+    p = (u_char *) parts;
+
+    for (i = 0; i < n; i++) {
+        for (j = 0; j < rules[i].nconditions; j++) {
+            p = s3_policy_pack_text(&rules[i].conditions[j], p);
+        }
+    }
+}
+
+
+static u_char *
+s3_policy_pack_text(s3_condition_t *c, u_char *dst)
+{
+    unsigned   i;
+    s3_str_t   text, *s;
+
+    text.data = c->text;
+    text.len = c->text_len;
+
+    if (c->type == S3_CONDITION_LITERAL) {
+        c->u.literal.data = dst + (c->u.literal.data - text.data);
+    }
+
+    if (c->type == S3_CONDITION_GLOB) {
+        for (i = 0; i < c->nparts; i++) {
+            s = &c->u.parts[i].literal;
+            s->data = dst + (s->data - text.data);
+        }
+    }
+
+    c->text = dst;
+
+    return s3_put(dst, text);
 }

@@ -77,12 +77,14 @@ typedef enum {
 } s3_condition_type_t;
 
 
+/* what a condition points to lies in its text, as written; but a regex */
+
 typedef struct {
     uint8_t        type;          /* s3_condition_type_t */
     uint8_t        subject;       /* s3_subject_t; literal, glob, regex */
     uint16_t       nparts;        /* glob */
-    uint32_t       variable;      /* if */
-    const u_char  *text;          /* as written, null-terminated */
+    uint32_t       text_len;
+    u_char        *text;
     union {
         s3_str_t          literal;
         s3_glob_part_t   *parts;
@@ -91,49 +93,52 @@ typedef struct {
             int           tenant; /* number of the group "tenant", or 0 */
         } regex;
         int64_t           msec;   /* older, younger */
+        uint32_t          variable;               /* if */
     } u;
 } s3_condition_t;
 
 
 typedef struct {
     s3_condition_t   *conditions;
-    uint16_t          nconditions;
-    uint16_t          deny;
-    uint32_t          line;
     const s3_str_t   *file;
+    uint32_t          line;
+    uint32_t          number;     /* in the policy's order; set with it */
+    uint16_t          nconditions;
+    uint16_t          tenant;     /* the condition that the policy has found
+                                   * the rule by, from 1; 0: none, at first */
+    uint16_t          deny;
 } s3_rule_t;
 
 
 /*
  * Rules with a literal tenant are found by it in a hash table of
- * table_size (a power of 2) slots; "others" are the rest.  Both lists hold
- * rule numbers in ascending order.
+ * table_size (a power of 2) slots; behind these is one for all others.  A
+ * slot's rules lie together with all that they point to, but files and
+ * regexes: a tenant is one place in memory.
  */
 
 typedef struct {
-    s3_str_t     tenant;          /* data is NULL in a free slot */
-    uint32_t     first;
-    uint32_t     n;
+    uint32_t           hash;      /* of the tenant */
+    uint32_t           nrules;    /* 0 in a free slot */
+    uint32_t           first;     /* in "rules" */
+    uint32_t           size;      /* of them and the rest, counted in rules */
 } s3_policy_slot_t;
 
 typedef struct {
-    s3_rule_t         *rules;
-    uint32_t           nrules;
-    uint32_t           table_size;
     s3_policy_slot_t  *table;
-    uint32_t          *numbers;   /* of the rules, grouped by tenant */
-    uint32_t           nothers;
-    uint32_t          *others;
+    uint32_t           table_size;
+    s3_rule_t         *rules;
 } s3_policy_t;
 
 
 /*
- * Indexes p->rules.  "buf", aligned for any type, has room for
- * s3_policy_index_size() bytes.
+ * Makes a policy of "n" rules, of which it keeps a copy in "buf"; that is
+ * aligned for any type and has room for s3_policy_size() bytes.  Changes
+ * "rules" and needs them no more when it returns.
  */
 
-size_t s3_policy_index_size(const s3_policy_t *p);
-void s3_policy_index(s3_policy_t *p, void *buf);
+size_t s3_policy_size(const s3_rule_t *rules, uint32_t n);
+void s3_policy_init(s3_policy_t *p, s3_rule_t *rules, uint32_t n, void *buf);
 
 
 /*
@@ -142,7 +147,7 @@ void s3_policy_index(s3_policy_t *p, void *buf);
  * all those of a request.
  */
 
-#define S3_REGEX_MATCH_LIMIT   5000
+#define S3_REGEX_MATCH_LIMIT   4200
 #define S3_REGEX_DEPTH_LIMIT   15000
 #define S3_REGEX_HEAP_LIMIT    8192           /* kilobytes */
 #define S3_REGEX_JIT_STACK     (1024 * 1024)
@@ -198,11 +203,10 @@ s3_match_t s3_policy_rule(const s3_rule_t *rule, s3_policy_request_t *req);
  */
 
 typedef struct {
-    const s3_policy_t  *policy;
-    const uint32_t     *tenant;
-    const uint32_t     *tenant_end;
-    const uint32_t     *other;
-    const uint32_t     *other_end;
+    const s3_rule_t  *tenant;
+    const s3_rule_t  *tenant_end;
+    const s3_rule_t  *other;
+    const s3_rule_t  *other_end;
 } s3_policy_walk_t;
 
 void s3_policy_walk(s3_policy_walk_t *w, const s3_policy_t *p,
