@@ -25,6 +25,8 @@ OBJECTS := $(patsubst %,$(BUILD)/flags/%/done,none ssl v2)
 
 UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
+SANITIZED := t/abort_*.t t/clients.t t/example.t t/monitoring.t t/rgw_*.t \
+	t/sigv4_botocore.t t/soak.t
 VALGRIND := $(patsubst %,t/abort_%.t,fears operation path sigv4 policy target)
 FUZZ := $(CLANG) -Wno-unused-parameter -fsanitize=fuzzer,address,undefined \
 	-It/fuzz
@@ -60,7 +62,7 @@ check: test-parts
 	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
 		PATH=$(BUILD):$$PATH t/coverage $(BUILD)/asan/objs \
-		prove -j$(JOBS) --timer t/abort_*.t
+		prove -j$(JOBS) --timer $(SANITIZED)
 	t/bench/instructions
 	@$(MAKE) --no-print-directory valgrind
 
