@@ -432,6 +432,7 @@ struct ngx_http_s3_abort_ctx_s {
     ngx_http_s3_abort_decision_e     candidate_decision;
     const s3_rule_t                 *rule;
     int64_t                          regex_start; /* 0 before the first */
+    int64_t                          regex_cpu;
 
     off_t                            received;    /* of a body */
 
@@ -476,7 +477,6 @@ struct ngx_http_s3_abort_ctx_s {
     unsigned                         forbidden_header:1;
     unsigned                         unknown_header:1;
     unsigned                         informational:4;
-    unsigned                         regex_cpu:1;
     unsigned                         confirming:1;    /* after a 204 */
     unsigned                         confirmed:1;
     unsigned                         listing:1;   /* ListParts is sent */

@@ -418,7 +418,6 @@ ngx_http_s3_abort_explain_write(ngx_http_s3_abort_json_t *json,
     /* the verdict was a request, this is another one */
 
     j->ctx->regex_start = 0;
-    j->ctx->regex_cpu = 0;
 
     n = 0;
 

@@ -43,6 +43,7 @@ static ngx_int_t ngx_http_s3_abort_policy_matching(ngx_conf_t *cf,
     ngx_http_s3_abort_main_conf_t *smcf);
 static s3_str_t ngx_http_s3_abort_value(void *data, uint32_t index);
 static int ngx_http_s3_abort_exhausted(void *data);
+static int64_t ngx_http_s3_abort_clock(clockid_t clock);
 static void ngx_http_s3_abort_policy_cleanup(void *data);
 static void ngx_http_s3_abort_regex_cleanup(void *data);
 
@@ -81,8 +82,7 @@ static const struct {
 
 /* of the regular expressions of a request, in nanoseconds */
 
-#define NGX_HTTP_S3_ABORT_REGEX_TIME       1000000
-#define NGX_HTTP_S3_ABORT_REGEX_CPU_TIME   1500000
+#define NGX_HTTP_S3_ABORT_REGEX_TIME   2500000
 
 
 char *
@@ -733,7 +733,7 @@ ngx_http_s3_abort_value(void *data, uint32_t index)
 
 /*
  * The time is the worker's own.  To ask for it takes a system call, so the
- * clock on the wall is looked at first, as long as that shows less.
+ * clock on the wall, which shows no less, is looked at first.
  */
 
 static int
@@ -742,42 +742,39 @@ ngx_http_s3_abort_exhausted(void *data)
     ngx_http_s3_abort_judgement_t *j = data;
 
     int64_t                   now;
-    clockid_t                 clock;
-    struct timespec           ts;
     ngx_http_s3_abort_ctx_t  *ctx;
 
     ctx = j->ctx;
 
-    for ( ;; ) {
-        clock = ctx->regex_cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+    now = ngx_http_s3_abort_clock(CLOCK_MONOTONIC);
 
-        if (clock_gettime(clock, &ts) == -1) {
-            return 1;
-        }
+    if (ctx->regex_start == 0) {
+        ctx->regex_start = now;
+        ctx->regex_cpu = ngx_http_s3_abort_clock(CLOCK_THREAD_CPUTIME_ID);
 
-        now = (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
-
-        if (ctx->regex_start == 0) {
-            ctx->regex_start = now;
-            return 0;
-        }
-
-        if (now - ctx->regex_start < (ctx->regex_cpu
-                                      ? NGX_HTTP_S3_ABORT_REGEX_CPU_TIME
-                                      : NGX_HTTP_S3_ABORT_REGEX_TIME))
-        {
-            return 0;
-        }
-
-        if (ctx->regex_cpu) {
-            return 1;
-        }
-
-        /* the worker may have had to wait: so much more of its own time */
-
-        ctx->regex_cpu = 1;
-        ctx->regex_start = 0;
+        return 0;
     }
+
+    if (now - ctx->regex_start < NGX_HTTP_S3_ABORT_REGEX_TIME) {
+        return 0;
+    }
+
+    now = ngx_http_s3_abort_clock(CLOCK_THREAD_CPUTIME_ID);
+
+    return now - ctx->regex_cpu >= NGX_HTTP_S3_ABORT_REGEX_TIME;
+}
+
+
+/* nanoseconds; neither clock fails */
+
+static int64_t
+ngx_http_s3_abort_clock(clockid_t clock)
+{
+    struct timespec  ts = { 0, 0 };
+
+    (void) clock_gettime(clock, &ts);
+
+    return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
 

@@ -147,7 +147,7 @@ void s3_policy_init(s3_policy_t *p, s3_rule_t *rules, uint32_t n, void *buf);
  * all those of a request.
  */
 
-#define S3_REGEX_MATCH_LIMIT   4200
+#define S3_REGEX_MATCH_LIMIT   3000
 #define S3_REGEX_DEPTH_LIMIT   15000
 #define S3_REGEX_HEAP_LIMIT    8192           /* kilobytes */
 #define S3_REGEX_JIT_STACK     (1024 * 1024)
