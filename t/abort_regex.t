@@ -280,6 +280,15 @@ for my $n (0 .. $#policies) {
 	for (@cases) {
 		my ($path, $rule, $tenant) = @$_;
 		my $r = ask($n, $path, $tenant // 'alice');
+
+		# in time, unless others keep the machine busy
+
+		for (1 .. 9) {
+			last if $name !~ /ordinary/ || $r->{status} ne 403
+				|| $rule ne 'a';
+			$r = ask($n, $path, $tenant // 'alice');
+		}
+
 		my $what = length $path > 50 ? length($path) . ' bytes, '
 			. substr $path, -10 : $path;
 
