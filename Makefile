@@ -25,6 +25,9 @@ OBJECTS := $(patsubst %,$(BUILD)/flags/%/done,none ssl v2)
 
 UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
+
+# the longest one first
+
 SANITIZED := t/abort_torture.t \
 	$(filter-out t/abort_torture.t,$(wildcard t/abort_*.t)) t/clients.t \
 	t/example.t t/monitoring.t t/rgw_*.t t/sigv4_botocore.t t/soak.t

@@ -741,38 +741,46 @@ ngx_http_s3_abort_exhausted(void *data)
 {
     ngx_http_s3_abort_judgement_t *j = data;
 
-    int64_t                   now;
+    int64_t                   wall, cpu;
     ngx_http_s3_abort_ctx_t  *ctx;
 
     ctx = j->ctx;
 
-    now = ngx_http_s3_abort_clock(CLOCK_MONOTONIC);
+    wall = ngx_http_s3_abort_clock(CLOCK_MONOTONIC);
+
+    if (ctx->regex_start && wall - ctx->regex_start
+                            < NGX_HTTP_S3_ABORT_REGEX_TIME)
+    {
+        return 0;
+    }
+
+    cpu = ngx_http_s3_abort_clock(CLOCK_THREAD_CPUTIME_ID);
+
+    if (wall == 0 || cpu == 0) {
+        return 1;
+    }
 
     if (ctx->regex_start == 0) {
-        ctx->regex_start = now;
-        ctx->regex_cpu = ngx_http_s3_abort_clock(CLOCK_THREAD_CPUTIME_ID);
+        ctx->regex_start = wall;
+        ctx->regex_cpu = cpu;
 
         return 0;
     }
 
-    if (now - ctx->regex_start < NGX_HTTP_S3_ABORT_REGEX_TIME) {
-        return 0;
-    }
-
-    now = ngx_http_s3_abort_clock(CLOCK_THREAD_CPUTIME_ID);
-
-    return now - ctx->regex_cpu >= NGX_HTTP_S3_ABORT_REGEX_TIME;
+    return cpu - ctx->regex_cpu >= NGX_HTTP_S3_ABORT_REGEX_TIME;
 }
 
 
-/* nanoseconds; neither clock fails */
+/* nanoseconds, or 0 on an error */
 
 static int64_t
 ngx_http_s3_abort_clock(clockid_t clock)
 {
-    struct timespec  ts = { 0, 0 };
+    struct timespec  ts;
 
-    (void) clock_gettime(clock, &ts);
+    if (clock_gettime(clock, &ts) == -1) {
+        return 0;
+    }
 
     return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }

@@ -1,7 +1,8 @@
 
 /*
  * Memory for secrets: a mapping of its own, which core dumps leave out and
- * which is wiped before it is given back.
+ * which is wiped before it is given back.  And huge pages, for that and for what
+ * else is large.
  */
 
 

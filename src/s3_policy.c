@@ -340,7 +340,7 @@ s3_policy_init(s3_policy_t *p, s3_rule_t *rules, uint32_t n, void *buf)
 
     memset(p->table, 0, (p->table_size + 1) * sizeof(s3_policy_slot_t));
 
-    /* the slot of each rule, and its size; its first rule has the tenant */
+    /* the slot of each rule; the first one of a slot has its tenant */
 
     p->rules = rules;
 
@@ -361,12 +361,14 @@ s3_policy_init(s3_policy_t *p, s3_rule_t *rules, uint32_t n, void *buf)
             slot->first = i;
         }
 
-        slot->size += s3_policy_rule_size(rule);
-
         rule->number = (uint32_t) (slot - p->table);
     }
 
-    /* the place of each slot */
+    /* the size and the place of each slot */
+
+    for (i = 0; i < n; i++) {
+        p->table[rules[i].number].size += s3_policy_rule_size(&rules[i]);
+    }
 
     p->rules = buf;
 
@@ -675,11 +677,11 @@ s3_policy_slot(const s3_policy_t *p, s3_str_t tenant)
             return slot;
         }
 
-        rule = &p->rules[slot->first];
-
         if (slot->hash != hash) {
             continue;
         }
+
+        rule = &p->rules[slot->first];
 
         /* what is wanted of a tenant comes from memory all at once */
 
@@ -725,7 +727,7 @@ s3_policy_pack(s3_rule_t *rules, uint32_t n)
         for (j = 0; j < rules[i].nconditions; j++) {
             c = &rules[i].conditions[j];
 
-            if (c->type == S3_CONDITION_GLOB && c->nparts) {
+            if (c->type == S3_CONDITION_GLOB) {
                 memcpy(parts, c->u.parts, c->nparts * sizeof(s3_glob_part_t));
                 c->u.parts = parts;
                 parts += c->nparts;

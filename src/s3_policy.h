@@ -142,8 +142,8 @@ void s3_policy_init(s3_policy_t *p, s3_rule_t *rules, uint32_t n, void *buf);
 
 
 /*
- * A match that needs more steps than this is "unknown".  A step takes less
- * than a microsecond, so the limit bounds one match; the caller's clock bounds
+ * A match that needs more steps than this is "unknown".  A step takes a
+ * microsecond or two at most, so the limit bounds one match; the caller's clock bounds
  * all those of a request.
  */
 

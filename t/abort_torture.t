@@ -26,7 +26,7 @@ use SigV4;
 my $TRIES = $ENV{TEST_TORTURE_ALL} ? 1e9 : 60;
 
 use constant { MEMORY => 1, SYSTEM => 2, CRYPTO => 4, TLS => 8, ALL => 15,
-	STALL => 16, STAT => 32, OURS => 64 };
+	STALL => 16, STAT => 32, OURS => 64, CLOCK => 128 };
 
 ###############################################################################
 
@@ -269,6 +269,18 @@ like($t->error_log('error'), qr/timed out\).*while sending request to upstream/,
 
 ###############################################################################
 #
+# Without a clock there is no regular expression.
+
+for my $n (1e9, 1) {
+	order(CLOCK, $n);
+	my $r = $t->request(bytes('/media/alice-1'));
+	is($r->{status}, $n == 1 ? 403 : 204, $n == 1 ? 'a clock that fails: denied'
+		: 'a regular expression: allowed');
+	is((counted($n))[1], $n == 1 ? 1 : 0, 'and did the clock fail');
+}
+
+###############################################################################
+#
 # Scenarios: the request; what comes if nothing fails; whether it may be sent;
 # the storage's answers; what fails
 
@@ -506,6 +518,7 @@ sub library() {
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #undef mmap
@@ -513,7 +526,7 @@ sub library() {
 #undef fstat
 
 enum { MEMORY = 1, SYSTEM = 2, CRYPTO = 4, TLS = 8, STALL = 16,
-       STAT = 32, OURS = 64 };
+       STAT = 32, OURS = 64, CLOCK = 128 };
 
 static volatile struct {
     int    kind;
@@ -725,6 +738,16 @@ ssize_t writev(int fd, const struct iovec *v, int n)
     }
 
     return fails(SYSTEM) ? -1 : original(fd, v, n);
+}
+
+/* the clock that bounds regular expressions */
+
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    ORIGINAL(clock_gettime)
+
+    return clock == CLOCK_THREAD_CPUTIME_ID && fails(CLOCK)
+           ? -1 : original(clock, ts);
 }
 
 int open64(const char *path, int flags, ...)

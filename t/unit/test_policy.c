@@ -387,7 +387,7 @@ policy_init(s3_policy_t *p, s3_rule_t *rules, size_t n)
                 if (c->type == S3_CONDITION_LITERAL) {
                     is_inside(c->u.literal.data, c->u.literal.len, buf, size);
 
-                } else if (c->type == S3_CONDITION_GLOB && c->nparts) {
+                } else if (c->type == S3_CONDITION_GLOB) {
                     is_inside(c->u.parts, c->nparts * sizeof(s3_glob_part_t),
                               buf, size);
                 }
