@@ -176,14 +176,14 @@ SKIP: {
 		if (run(@sudo, 'unshare', '--mount', '--pid', '--fork',
 		'mount', '-t', 'tmpfs', 'tmpfs', $root))[0] != 0;
 
-	spew('root/rotate', commands(
+	spew('srv/rotate', commands(
 		'Rotating credentials of a hardened service'));
 	# there is no TPM, and its file system looks like one that does not last
 
-	spew('root/encrypt', "cd /etc/nginx\n"
+	spew('srv/encrypt', "cd /etc/nginx\n"
 		. commands('A hardened service', 1)
 		=~ s/^systemd-creds /$&--with-key=host /mr);
-	spew('root/encrypted', commands('A hardened service', 0, 'ini'));
+	spew('srv/encrypted', commands('A hardened service', 0, 'ini'));
 
 	my $target = SigV4::presign(access_key => 'ACME7EXAMPLE',
 		secret => 'zUPbzy2OFX5dRCXGAmBuLcPpPJKS4EXAMPLE',
@@ -192,7 +192,7 @@ SKIP: {
 		'/media/uploads/acme/film.mov?uploadId=A')->{target}
 		=~ s/%/%%/gr;
 
-	spew('root/hardened', Docs::slurp('t/package/hardened'));
+	spew('srv/hardened', Docs::slurp('t/package/hardened'));
 	spew('etc/systemd/system/hardened.service', <<"END");
 [Unit]
 After=nginx.service
@@ -202,8 +202,8 @@ FailureAction=exit
 
 [Service]
 Type=oneshot
-StandardOutput=file:/root/facts
-ExecStart=/bin/sh /root/hardened $target /root/rotate
+StandardOutput=file:/srv/facts
+ExecStart=/bin/sh /srv/hardened $target /srv/rotate
 END
 
 	my $said = succeeds('boot', @sudo, 'systemd-nspawn', '--quiet',
@@ -212,7 +212,7 @@ END
 		'--directory', $root, '--boot',
 		'systemd.unit=hardened.service', 'systemd.show_status=no');
 
-	is_deeply({ (run(@sudo, 'cat', "$root/root/facts"))[1]
+	is_deeply({ (run(@sudo, 'cat', "$root/srv/facts"))[1]
 		=~ /^(.*): (.*)$/mg }, {
 		'an abort' => '204',
 		'core dumps' => '0',
