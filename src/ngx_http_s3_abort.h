@@ -1,9 +1,10 @@
 
 /*
  * What the rooms of the nginx side share, in the order of a request:
- * handler, request, identity and keys, policy, endpoint, sign, upstream and
- * peer, confirm, response; beside them module (the directives), variables,
- * counters, status and explain; below them file and secret.
+ * handler, request, identity and keys, policy, endpoint with credentials and
+ * tls, sign, upstream and peer, confirm, response; beside them module (the
+ * directives), variables, counters, status and explain; below them file and
+ * secret.
  */
 
 
@@ -228,6 +229,13 @@ typedef struct {
 ngx_http_s3_abort_endpoint_t *ngx_http_s3_abort_endpoint_find(
     ngx_array_t *endpoints, ngx_str_t *name);
 ngx_int_t ngx_http_s3_abort_endpoint_init(ngx_conf_t *cf,
+    ngx_http_s3_abort_endpoint_t *ep);
+
+/* credentials and tls: what an endpoint is made of */
+
+char *ngx_http_s3_abort_credentials(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_int_t ngx_http_s3_abort_tls_init(ngx_conf_t *cf,
     ngx_http_s3_abort_endpoint_t *ep);
 
 

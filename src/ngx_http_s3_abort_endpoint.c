@@ -15,13 +15,8 @@ static ngx_http_s3_abort_endpoint_t *ngx_http_s3_abort_create_endpoint(
     ngx_conf_t *cf, ngx_str_t *name);
 static char *ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static char *ngx_http_s3_abort_credentials(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 static char *ngx_http_s3_abort_confirm_slot(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
-static const char *ngx_http_s3_abort_credentials_load(
-    ngx_http_s3_abort_file_t *file, ngx_http_s3_abort_secret_t *secret,
-    size_t len, unsigned *line);
 static char *ngx_http_s3_abort_endpoint_defaults(ngx_conf_t *cf,
     ngx_http_s3_abort_endpoint_t *ep);
 static ngx_uint_t ngx_http_s3_abort_is_name(ngx_str_t *s, const char *extra);
@@ -30,15 +25,7 @@ static ngx_int_t ngx_http_s3_abort_check_plaintext(ngx_conf_t *cf,
     ngx_http_s3_abort_endpoint_t *ep);
 static void ngx_http_s3_abort_endpoint_cleanup(void *data);
 
-#if (NGX_HTTP_SSL)
-static ngx_int_t ngx_http_s3_abort_set_ssl(ngx_conf_t *cf,
-    ngx_http_s3_abort_endpoint_t *ep);
-static ngx_int_t ngx_http_s3_abort_trusted_certificate(ngx_conf_t *cf,
-    ngx_http_s3_abort_endpoint_t *ep);
-#endif
 
-
-#define NGX_HTTP_S3_ABORT_CREDENTIALS_MAX_SIZE  (64 * 1024)
 #define NGX_HTTP_S3_ABORT_CONFIRM_TRIES         3
 #define NGX_HTTP_S3_ABORT_CONFIRM_MAX_TRIES     10
 
@@ -69,17 +56,6 @@ static ngx_conf_bitmask_t  ngx_http_s3_abort_ssl_protocols[] = {
     { ngx_string("TLSv1.2"), NGX_SSL_TLSv1_2 },
     { ngx_string("TLSv1.3"), NGX_SSL_TLSv1_3 },
     { ngx_null_string, 0 }
-};
-
-
-/* where the distributions keep the system's CA bundle */
-
-static ngx_str_t  ngx_http_s3_abort_ca_bundles[] = {
-    ngx_string("/etc/ssl/certs/ca-certificates.crt"),
-    ngx_string("/etc/pki/tls/certs/ca-bundle.crt"),
-    ngx_string("/etc/ssl/cert.pem"),
-    ngx_string("/usr/local/share/certs/ca-root-nss.crt"),
-    ngx_null_string
 };
 
 #endif
@@ -499,77 +475,6 @@ ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 
 static char *
-ngx_http_s3_abort_credentials(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_s3_abort_endpoint_t *ep = conf;
-
-    ngx_int_t                         refresh;
-    ngx_str_t                        *value, s;
-    ngx_uint_t                        i;
-    ngx_http_s3_abort_credentials_t  *credentials;
-
-    if (ep->credentials) {
-        return "is duplicate";
-    }
-
-    credentials = ngx_pcalloc(cf->pool,
-                              sizeof(ngx_http_s3_abort_credentials_t));
-    if (credentials == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_str_set(&credentials->file.profile, "default");
-
-    value = cf->args->elts;
-
-    for (i = 2; i < cf->args->nelts; i++) {
-
-        if (ngx_strncmp(value[i].data, "profile=", 8) == 0) {
-            credentials->file.profile.data = value[i].data + 8;
-            credentials->file.profile.len = value[i].len - 8;
-
-            if (credentials->file.profile.len) {
-                continue;
-            }
-
-        } else if (ngx_strncmp(value[i].data, "refresh=", 8) == 0) {
-            s.data = value[i].data + 8;
-            s.len = value[i].len - 8;
-
-            refresh = ngx_parse_time(&s, 0);
-
-            if (refresh != NGX_ERROR && refresh != 0) {
-                credentials->file.refresh = refresh;
-                continue;
-            }
-        }
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\"", &value[i]);
-        return NGX_CONF_ERROR;
-    }
-
-    credentials->file.path = value[1];
-
-    if (ngx_conf_full_name(cf->cycle, &credentials->file.path, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    credentials->file.max_size = NGX_HTTP_S3_ABORT_CREDENTIALS_MAX_SIZE;
-    credentials->file.load = ngx_http_s3_abort_credentials_load;
-    credentials->file.data = credentials;
-
-    ep->credentials = credentials;
-
-    if (ngx_http_s3_abort_file_add(cf, &credentials->file) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
 ngx_http_s3_abort_confirm_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_s3_abort_endpoint_t *ep = conf;
@@ -600,50 +505,6 @@ ngx_http_s3_abort_confirm_slot(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ep->confirm_tries = tries;
 
     return NGX_CONF_OK;
-}
-
-
-static const char *
-ngx_http_s3_abort_credentials_load(ngx_http_s3_abort_file_t *file,
-    ngx_http_s3_abort_secret_t *secret, size_t len, unsigned *line)
-{
-    ngx_http_s3_abort_credentials_t *credentials = file->data;
-
-    s3_str_t           text;
-    ngx_uint_t         same;
-    const char        *message;
-    s3_credentials_t   pair;
-
-    text.data = secret->start;
-    text.len = len;
-
-    message = s3_credentials_parse(&pair, text,
-                                 ngx_http_s3_abort_pure(credentials->file.profile),
-                                 line);
-
-    if (message) {
-        return message;
-    }
-
-    same = s3_str_eq(pair.access_key, credentials->pair.access_key)
-           && s3_str_eq(pair.secret, credentials->pair.secret)
-           && s3_str_eq(pair.session_token, credentials->pair.session_token);
-
-    credentials->pair = pair;
-
-    if (same) {
-        return NULL;
-    }
-
-    credentials->generation++;
-
-    /* what was derived from the old pair goes with it */
-
-    if (credentials->key.start) {
-        ngx_explicit_memzero(credentials->key.start, credentials->key.size);
-    }
-
-    return NULL;
 }
 
 
@@ -722,7 +583,7 @@ ngx_http_s3_abort_endpoint_defaults(ngx_conf_t *cf,
 
 #if (NGX_HTTP_SSL)
 
-    if (ep->ssl && ngx_http_s3_abort_set_ssl(cf, ep) != NGX_OK) {
+    if (ep->ssl && ngx_http_s3_abort_tls_init(cf, ep) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -850,134 +711,3 @@ ngx_http_s3_abort_endpoint_cleanup(void *data)
     }
 #endif
 }
-
-
-#if (NGX_HTTP_SSL)
-
-static ngx_int_t
-ngx_http_s3_abort_set_ssl(ngx_conf_t *cf, ngx_http_s3_abort_endpoint_t *ep)
-{
-    ngx_ssl_t           *ssl;
-    ngx_pool_cleanup_t  *cln;
-
-    ngx_conf_init_value(ep->ssl_verify, 1);
-    ngx_conf_init_uint_value(ep->ssl_verify_depth, 4);
-    ngx_conf_init_value(ep->ssl_session_reuse, 1);
-
-    if (ep->ssl_protocols == 0) {
-        ep->ssl_protocols = NGX_SSL_TLSv1_2|NGX_SSL_TLSv1_3;
-    }
-
-    if (ep->ssl_ciphers.len == 0) {
-        ngx_str_set(&ep->ssl_ciphers, "DEFAULT");
-    }
-
-    ssl = ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t));
-    if (ssl == NULL) {
-        return NGX_ERROR;
-    }
-
-    ssl->log = cf->log;
-
-    ep->upstream.ssl = ssl;
-    ep->upstream.ssl_server_name = 1;
-    ep->upstream.ssl_verify = ep->ssl_verify;
-
-    /* the peer room is asked for a session before each handshake */
-
-    ep->upstream.ssl_session_reuse = 1;
-
-    if (ngx_ssl_create(ssl, ep->ssl_protocols, NULL) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    cln = ngx_pool_cleanup_add(cf->pool, 0);
-    if (cln == NULL) {
-        ngx_ssl_cleanup_ctx(ssl);
-        return NGX_ERROR;
-    }
-
-    cln->handler = ngx_ssl_cleanup_ctx;
-    cln->data = ssl;
-
-    if (ngx_ssl_ciphers(cf, ssl, &ep->ssl_ciphers, 0) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ep->ssl_certificate.len) {
-
-        if (ep->ssl_certificate_key.len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "no \"ssl_certificate_key\" for certificate "
-                               "\"%V\"", &ep->ssl_certificate);
-            return NGX_ERROR;
-        }
-
-        if (ngx_ssl_certificate(cf, ssl, &ep->ssl_certificate,
-                                &ep->ssl_certificate_key, NULL)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    if (ep->ssl_verify
-        && ngx_http_s3_abort_trusted_certificate(cf, ep) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-#ifdef SSL_OP_CLEANSE_PLAINTEXT
-    /*
-     * a storage may repeat what was signed, a session token with it; buffers
-     * that are released are wiped whole, others as far as they were used
-     */
-
-    SSL_CTX_set_options(ssl->ctx, SSL_OP_CLEANSE_PLAINTEXT);
-    SSL_CTX_clear_mode(ssl->ctx, SSL_MODE_RELEASE_BUFFERS);
-#endif
-
-    if (ngx_ssl_crl(cf, ssl, &ep->ssl_crl) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_ssl_client_session_cache(cf, ssl, ep->ssl_session_reuse)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_ssl_conf_commands(cf, ssl, ep->ssl_conf_commands);
-}
-
-
-static ngx_int_t
-ngx_http_s3_abort_trusted_certificate(ngx_conf_t *cf,
-    ngx_http_s3_abort_endpoint_t *ep)
-{
-    ngx_str_t        *bundle;
-    ngx_file_info_t   fi;
-
-    if (ep->ssl_trusted_certificate.len == 0) {
-
-        for (bundle = ngx_http_s3_abort_ca_bundles; bundle->len; bundle++) {
-            if (ngx_file_info(bundle->data, &fi) != NGX_FILE_ERROR) {
-                ep->ssl_trusted_certificate = *bundle;
-                break;
-            }
-        }
-    }
-
-    if (ep->ssl_trusted_certificate.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "the system has no CA bundle, "
-                           "\"ssl_trusted_certificate\" is needed");
-        return NGX_ERROR;
-    }
-
-    return ngx_ssl_trusted_certificate(cf, ep->upstream.ssl,
-                                       &ep->ssl_trusted_certificate,
-                                       (ngx_int_t) ep->ssl_verify_depth);
-}
-
-#endif
