@@ -133,6 +133,13 @@ ngx_http_s3_abort_get_peer(ngx_peer_connection_t *pc, void *data)
         return NGX_ERROR;
     }
 
+    /*
+     * of the connection that answered before; nginx resets it too late for
+     * one that is given back because it meets no memory
+     */
+
+    peer->request->upstream->keepalive = 0;
+
     rc = peer->get(pc, peer->data);
 
     if (rc != NGX_DONE) {

@@ -281,10 +281,11 @@ for my $n (0 .. $#policies) {
 		my ($path, $rule, $tenant) = @$_;
 		my $r = ask($n, $path, $tenant // 'alice');
 
-		# in time, unless others keep the machine busy
+		# in time, unless others keep the machine busy, or a thousand
+		# expressions are in memory that the worker never touched
 
 		for (1 .. 9) {
-			last if $name !~ /ordinary/ || $r->{status} ne 403
+			last if $name !~ /^a thousand/ || $r->{status} ne 403
 				|| $rule ne 'a';
 			$r = ask($n, $path, $tenant // 'alice');
 		}

@@ -82,6 +82,7 @@ http {
     upstream two {
         server %%STORAGE%% max_fails=0;
         server %%STORAGE%% max_fails=0;
+        keepalive 4;
     }
 
     s3_abort_endpoint two {
@@ -103,6 +104,7 @@ http {
     upstream tls_two {
         server %%STORAGE_tls%% max_fails=0;
         server %%STORAGE_tls%% max_fails=0;
+        keepalive 4;
     }
 
     s3_abort_endpoint tls_two {
