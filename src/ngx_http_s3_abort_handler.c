@@ -160,9 +160,14 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
 
     if (r->post_action && ctx->captured) {
 
-        /* the request was answered; what comes now would hand it on */
+        /*
+         * the request was answered; what comes now would hand it on, and an
+         * error would be logged as what the client got
+         */
 
-        return NGX_HTTP_FORBIDDEN;
+        ngx_http_finalize_request(r, NGX_OK);
+
+        return NGX_DONE;
     }
 
     if (slcf->pass == NGX_HTTP_S3_ABORT_ON

@@ -151,7 +151,6 @@ ngx_http_s3_abort_header_filter(ngx_http_request_t *r)
         /* only the storage's word makes a 204, and nothing unmakes it */
 
         r->headers_out.status = NGX_HTTP_NO_CONTENT;
-        r->err_status = 0;
 
     } else if (r->headers_out.status >= NGX_HTTP_BAD_REQUEST) {
 
@@ -179,6 +178,10 @@ ngx_http_s3_abort_header_filter(ngx_http_request_t *r)
     } else {
         return ngx_http_next_header_filter(r);
     }
+
+    /* $status is what is sent, not the error that led here */
+
+    r->err_status = 0;
 
     r->headers_out.status_line.len = 0;
     r->headers_out.server = &ngx_http_s3_abort_no_server;

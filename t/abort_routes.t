@@ -424,8 +424,9 @@ for (@routes) {
 
 # the storage sees each abort once
 
-$t->abort("/post/media/k$q");
+my $posted = $t->abort("/post/media/k$q");
 is(scalar(() = $t->sent()), 1, 'J-04 post_action: sent once');
+is($t->audit($posted)->{status}, 204, 'K-22 post_action: log');
 
 # a subrequest that is sent as a DELETE, but is no abort
 

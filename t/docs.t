@@ -713,11 +713,11 @@ for (['docs/directives.md', 'Files', 0, 'cd ' . $t->dir() . '/new'],
 chmod 0755, $t->dir();
 
 serve('docs/operations.md', 'Rate limits');
-my %count;
-$count{answer($own, key => 'acme')}++ for 1 .. 20;
-ok($count{$sent} >= 11, 'rate limits: most') or diag(explain \%count);
-is($count{$sent} + ($count{'503 SlowDown'} // 0), 20, 'rate limits: SlowDown');
-ok($count{'503 SlowDown'}, 'rate limits: above the limit');
+my @limited = answer($own, key => 'acme');
+push @limited, answer($own, key => 'acme')
+	while @limited < 60 && $limited[-1] eq $sent;
+cmp_ok(scalar @limited, '>', 11, 'rate limits: most');
+is(pop @limited, '503 SlowDown', 'rate limits: above the limit');
 is(answer($foreign, key => 'globex'), "204 kr: $foreign",
 	'rate limits: another tenant');
 

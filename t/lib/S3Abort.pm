@@ -795,7 +795,8 @@ sub done($self) {
 	$_->settle() for grep { $_->{pid} } values %{$self->{storages}};
 	$self->stop();
 
-	is(join("\n", @{$self->{problems}}), '', 'answers and exit');
+	is(join("\n", @{$self->{problems}}, $self->wrongly_logged()), '',
+		'answers and exit');
 	is(join("\n", $self->violations()), '', 'wire invariant');
 	is(join("\n", $self->alerts()), '', 'no alerts');
 	is(join("\n", $self->sanitizer_reports()), '', 'no sanitizer errors');
@@ -803,6 +804,22 @@ sub done($self) {
 
 	$self->cleanup();
 	done_testing();
+}
+
+# The log has the status that the client got.
+
+sub wrongly_logged($self) {
+	my @wrong;
+
+	for ($self->read('access.log') =~ /^(.*)\n/gm) {
+		my ($status) = /"status":"(\d+)"/ or next;
+		my ($id) = /"request_id":"(\w+)"/ or next;
+		my $got = $self->{statuses}{$id} || next;
+
+		push @wrong, "$got is logged as $status: $_" if $got ne $status;
+	}
+
+	return @wrong;
 }
 
 sub violations($self) {

@@ -426,6 +426,7 @@ sub accept_connections($self) {
 
 		next if fork();
 
+		close $_ for $listen->handles();
 		alarm 60;
 		eval { $self->connection($sock, $n, $context); 1 }
 			or $self->record('died', why => "$@");

@@ -167,6 +167,8 @@ sub parsed($test, $raw, $method, $complete) {
 	$a{code} = $method eq 'HEAD' ? '' : parse_xml(\%a);
 	check($test, \%a) if $method eq 'DELETE';
 
+	$test->{statuses}{$a{headers}{'x-amz-request-id'} // ''} = $a{status};
+
 	return \%a;
 }
 
