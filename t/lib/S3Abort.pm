@@ -806,17 +806,22 @@ sub done($self) {
 	done_testing();
 }
 
-# The log has the status that the client got.
+# The log has the status and the code that the client got, and a 204 is an abort.
 
 sub wrongly_logged($self) {
 	my @wrong;
 
-	for ($self->read('access.log') =~ /^(.*)\n/gm) {
-		my ($status) = /"status":"(\d+)"/ or next;
-		my ($id) = /"request_id":"(\w+)"/ or next;
-		my $got = $self->{statuses}{$id} || next;
+	for my $line ($self->read('access.log') =~ /^(.*)\n/gm) {
+		my %log = $line =~ /"(\w+)":"([^"]*)"/g;
+		my $r = $self->{answered}{$log{request_id} || next} or next;
+		my $code = $r->{code} =~ /^\(/ ? $log{error} : $r->{code};
+		my $aborted = $log{outcome}
+			=~ /^(?:ABORTED|ASSUMED_ABORTED|PARTS_REMAIN)\z/;
 
-		push @wrong, "$got is logged as $status: $_" if $got ne $status;
+		push @wrong, "$r->{status} $code: $line"
+			if $log{status} ne $r->{status}
+			|| $log{error} ne $code && $log{request_method} ne 'HEAD'
+			|| $aborted != ($log{status} eq '204');
 	}
 
 	return @wrong;

@@ -130,6 +130,15 @@ sub stop($self, %o) {
 
 	return if $o{keep};
 	close $_ for grep { $_ } delete @$self{qw/ listen listen_unix /};
+
+	# a process that was killed may hold the socket a moment longer
+
+	for (1 .. 500) {
+		return unless IO::Socket::INET->new($self->address());
+		select undef, undef, undef, 0.01;
+	}
+
+	die "storage $self->{name} does not stop\n";
 }
 
 sub restart($self) {

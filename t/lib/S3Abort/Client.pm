@@ -167,7 +167,7 @@ sub parsed($test, $raw, $method, $complete) {
 	$a{code} = $method eq 'HEAD' ? '' : parse_xml(\%a);
 	check($test, \%a) if $method eq 'DELETE';
 
-	$test->{statuses}{$a{headers}{'x-amz-request-id'} // ''} = $a{status};
+	$test->{answered}{$a{headers}{'x-amz-request-id'} // ''} = \%a;
 
 	return \%a;
 }
