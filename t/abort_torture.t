@@ -439,7 +439,7 @@ my %exits;
 
 for (['files, mappings, digests', SYSTEM | CRYPTO],
 	['its own memory', MEMORY | OURS], ['memory', MEMORY],
-	$sanitized ? () : ['looks at files', STAT])
+	['looks at files', $sanitized ? STAT | OURS : STAT])
 {
 	my ($name, $kind) = @$_;
 	my $run = sub ($n) {
@@ -453,7 +453,7 @@ for (['files, mappings, digests', SYSTEM | CRYPTO],
 	};
 
 	my $calls = $run->(1e9);
-	cmp_ok($calls, '>', 5, "H-15 start: $name: there are calls");
+	cmp_ok($calls, '>', 3, "H-15 start: $name: there are calls");
 	$run->($_) for chosen($calls);
 	is(join("\n", sort keys %exits), '',
 		"H-15 start: each of $calls calls ($name) fails: an error");
