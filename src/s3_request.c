@@ -283,29 +283,27 @@ s3_request_host_port_valid(s3_str_t host)
 int
 s3_request_host_is(s3_str_t host, s3_str_t name)
 {
-    u_char    *p;
-    s3_str_t   start;
+    size_t    i;
+    s3_str_t  start;
 
-    if (host.len < name.len) {
+    i = name.len;
+
+    if (host.len < i) {
         return 0;
     }
 
     start.data = host.data;
-    start.len = name.len;
+    start.len = i;
 
     if (!s3_str_caseeq(start, name)) {
         return 0;
     }
 
-    p = host.data + name.len;
-    host.len -= name.len;
-
-    if (host.len && *p == '.') {
-        p++;
-        host.len--;
+    if (i < host.len && host.data[i] == '.') {
+        i++;
     }
 
-    return host.len == 0 || *p == ':';
+    return i == host.len || host.data[i] == ':';
 }
 
 
