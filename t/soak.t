@@ -59,7 +59,7 @@ my %FAULT = (
 	short => { status => 404, code => 'NoSuchUpload', send => 200,
 		then => 'close' },
 	nonsense => "EHLO storage\r\n\r\n",
-	late => { status => 204, delay => 2 },
+	late => { status => 204, delay => 8 },
 );
 
 my $storage = $t->storage('storage', keys => \%pair, access_key => 'OLD',
@@ -168,7 +168,7 @@ http {
         host storage.test;
         region kr-standard;
         credentials %%TESTDIR%%/storage.credentials refresh=1s;
-        read_timeout 1s;
+        read_timeout 5s;
     }
 
     s3_abort_policy tenants {
@@ -304,7 +304,7 @@ my @KINDS = (
 		signed(own($n, 'globex'), 'globex2') }],
 	['toggled', 150, 'kept', '403:AccessDenied', sub ($n) {
 		trusted(own($n) =~ s/media/toggled/r) }],
-	['exact', 30, 'kept', '204', exact('some')],
+	['exact', 12, 'kept', '204', exact('some')],
 	['exact-500', 3, 'kept', '500:InternalError', exact('fault-500')],
 	['exact-503', 3, 'kept', '503:SlowDown', exact('fault-503')],
 	['exact-closes', 2, 'kept', '502:ServiceUnavailable',
