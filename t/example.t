@@ -91,6 +91,7 @@ for (['It stays up until Ctrl-C', 0], ['A storage, and a gateway', 130]) {
 sub on_terminal($until) {
 	local @ENV{qw/ TMPDIR SHELL /} = ($dir, '/bin/sh');
 	local $SIG{PIPE} = 'IGNORE';
+	local $SIG{INT} = 'DEFAULT';
 	my $output = "$wrapped/output";
 	my $end = time() + 120;
 
