@@ -394,7 +394,7 @@ sub start($self) {
 
 	my $ended;
 	$self->wait_for(sub { -s "$self->{dir}/nginx.pid"
-		|| ($ended = waitpid($pid, WNOHANG)) }, undef, 30);
+		|| ($ended = waitpid($pid, WNOHANG)) }, undef, 90);
 	return if -s "$self->{dir}/nginx.pid" && !$ended;
 
 	$self->tell_janitor("stop $pid");
@@ -476,7 +476,7 @@ sub reload($self, %o) {
 		my $what = $o{wait} ? qr/#\d+: gracefully shutting/
 			: qr/#\d+: exit\b/;
 		return $rc = !grep { $log !~ /\b$_$what/ } @old;
-	}, undef, 30);
+	}, undef, 90);
 
 	return $rc;
 }
@@ -504,7 +504,7 @@ sub stop($self, $signal = 'QUIT') {
 
 	kill $signal, $pid;
 	$self->wait_for(sub { waitpid($pid, WNOHANG) == $pid
-		&& defined($status = $?) }, undef, 30);
+		&& defined($status = $?) }, undef, 90);
 
 	push @{$self->{problems}}, 'nginx does not stop' unless defined $status;
 	push @{$self->{problems}}, "nginx ended with status $status" if $status;
@@ -702,7 +702,7 @@ sub allow_log($self, $re) {
 
 # Waits until the sub returns true.  With a name it is an assertion.
 
-sub wait_for($self, $sub, $name = undef, $seconds = 30) {
+sub wait_for($self, $sub, $name = undef, $seconds = 90) {
 	my $end = time() + $seconds;
 	my $rc;
 
