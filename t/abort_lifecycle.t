@@ -291,7 +291,7 @@ gate();
 ($new) = in_flight(1, '/media/hangs');
 my $start = time();
 ok($t->reload(), 'G-17 worker_shutdown_timeout ends the old worker');
-cmp_ok(time() - $start, '<', 60, 'G-17 in its time');
+cmp_ok(time() - $start, '<', 20, 'G-17 in its time');
 isnt($new->answer(2)->{status}, 204, 'G-17 an abort without an answer');
 open_gate();
 $storage->answer(204);

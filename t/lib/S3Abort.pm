@@ -485,7 +485,10 @@ sub workers($self) {
 	my $log = $self->error_log();
 	my %w = map { $_ => 1 } $log =~ /start worker process (\d+)/g;
 
-	delete $w{$_} for $log =~ /worker process (\d+) exited/g;
+	# it says so before the master does; a sanitizer has work between the two
+
+	delete $w{$_} for $log =~ /worker process (\d+) exited/g,
+		$log =~ /\] (\d+)#\d+: exit$/gm;
 	return sort keys %w;
 }
 
@@ -813,7 +816,7 @@ sub wrongly_logged($self) {
 
 	for my $line ($self->read('access.log') =~ /^(.*)\n/gm) {
 		my %log = $line =~ /"(\w+)":"([^"]*)"/g;
-		my $r = $self->{answered}{$log{request_id} || next} or next;
+		my $r = $self->{answered}{$log{request_id} // ''} or next;
 		my $code = $r->{code} =~ /^\(/ ? $log{error} : $r->{code};
 		my $aborted = $log{outcome}
 			=~ /^(?:ABORTED|ASSUMED_ABORTED|PARTS_REMAIN)\z/;

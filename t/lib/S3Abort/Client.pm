@@ -167,7 +167,8 @@ sub parsed($test, $raw, $method, $complete) {
 	$a{code} = $method eq 'HEAD' ? '' : parse_xml(\%a);
 	check($test, \%a) if $method eq 'DELETE';
 
-	$test->{answered}{$a{headers}{'x-amz-request-id'} // ''} = \%a;
+	my $id = $a{headers}{'x-amz-request-id'};
+	$test->{answered}{$id} = \%a if $id;
 
 	return \%a;
 }
