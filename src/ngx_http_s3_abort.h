@@ -195,7 +195,6 @@ typedef struct {
     ngx_http_upstream_srv_conf_t     peers;       /* ours around it */
     ngx_uint_t                       ssl;
     ngx_str_t                        authority;   /* the url's */
-    ngx_uint_t                       loopback;    /* it resolves to such */
 
     ngx_flag_t                       ssl_verify;
     ngx_flag_t                       ssl_session_reuse;
@@ -257,6 +256,7 @@ typedef struct {
     ngx_http_s3_abort_ctx_t         *ctx;
     ngx_http_s3_abort_policy_t      *policy;
     ngx_str_t                       *values;      /* of its variables */
+    ngx_uint_t                       failed;      /* one could not be had */
 } ngx_http_s3_abort_judgement_t;
 
 char *ngx_http_s3_abort_policy(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -21,6 +21,8 @@ static char *ngx_http_s3_abort_endpoint_defaults(ngx_conf_t *cf,
     ngx_http_s3_abort_endpoint_t *ep);
 static ngx_uint_t ngx_http_s3_abort_is_name(ngx_str_t *s, const char *extra);
 static ngx_uint_t ngx_http_s3_abort_is_loopback(struct sockaddr *sa);
+static ngx_uint_t ngx_http_s3_abort_are_loopback(ngx_addr_t *addrs,
+    ngx_uint_t n);
 static ngx_int_t ngx_http_s3_abort_check_plaintext(ngx_conf_t *cf,
     ngx_http_s3_abort_endpoint_t *ep);
 static void ngx_http_s3_abort_endpoint_cleanup(void *data);
@@ -391,7 +393,7 @@ ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     size_t       scheme;
     ngx_str_t   *value;
     ngx_url_t    u;
-    ngx_uint_t   i, unix_socket;
+    ngx_uint_t   unix_socket;
 
     if (ep->url.data) {
         return "is duplicate";
@@ -447,27 +449,6 @@ ngx_http_s3_abort_url(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ep->servers = ngx_http_upstream_add(cf, &u, 0);
     if (ep->servers == NULL) {
         return NGX_CONF_ERROR;
-    }
-
-    if (ep->ssl) {
-        return NGX_CONF_OK;
-    }
-
-    /* an unresolvable name is some upstream {}'s, or an error of its own */
-
-    u.url = ep->authority;
-    u.no_resolve = 0;
-    u.addrs = NULL;
-    u.naddrs = 0;
-
-    if (ngx_parse_url(cf->pool, &u) == NGX_OK && u.naddrs) {
-        ep->loopback = 1;
-
-        for (i = 0; i < u.naddrs; i++) {
-            if (!ngx_http_s3_abort_is_loopback(u.addrs[i].sockaddr)) {
-                ep->loopback = 0;
-            }
-        }
     }
 
     return NGX_CONF_OK;
@@ -648,38 +629,55 @@ ngx_http_s3_abort_is_loopback(struct sockaddr *sa)
 }
 
 
+/* a name that is resolved later may be anything */
+
+static ngx_uint_t
+ngx_http_s3_abort_are_loopback(ngx_addr_t *addrs, ngx_uint_t n)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (!ngx_http_s3_abort_is_loopback(addrs[i].sockaddr)) {
+            return 0;
+        }
+    }
+
+    return n != 0;
+}
+
+
 static ngx_int_t
 ngx_http_s3_abort_check_plaintext(ngx_conf_t *cf,
     ngx_http_s3_abort_endpoint_t *ep)
 {
-    ngx_uint_t                    i, j, loopback;
+    ngx_url_t                     u;
+    ngx_uint_t                    i, loopback;
     ngx_http_upstream_server_t   *server;
 
-    loopback = ep->loopback;
+    if (ep->allow_plaintext) {
+        return NGX_OK;
+    }
 
     if (ep->servers->servers) {
         loopback = 1;
         server = ep->servers->servers->elts;
 
         for (i = 0; i < ep->servers->servers->nelts; i++) {
-
-            /* a name that is resolved later may be anything */
-
-            if (server[i].naddrs == 0) {
-                loopback = 0;
-            }
-
-            for (j = 0; j < server[i].naddrs; j++) {
-                if (!ngx_http_s3_abort_is_loopback(
-                                               server[i].addrs[j].sockaddr))
-                {
-                    loopback = 0;
-                }
-            }
+            loopback &= ngx_http_s3_abort_are_loopback(server[i].addrs,
+                                                       server[i].naddrs);
         }
+
+    } else {
+        ngx_memzero(&u, sizeof(ngx_url_t));
+
+        u.url = ep->authority;
+        u.default_port = 80;
+
+        loopback = ngx_parse_url(cf->pool, &u) == NGX_OK
+                   && ngx_http_s3_abort_are_loopback(u.addrs, u.naddrs);
     }
 
-    if (loopback || ep->allow_plaintext) {
+    if (loopback) {
         return NGX_OK;
     }
 

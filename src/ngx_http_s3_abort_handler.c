@@ -20,7 +20,7 @@ static ngx_int_t ngx_http_s3_abort_not_implemented_handler(
     ngx_http_request_t *r);
 static void ngx_http_s3_abort_body_handler(ngx_http_request_t *r);
 static void ngx_http_s3_abort_refuse_body(ngx_http_request_t *r,
-    ngx_http_s3_abort_ctx_t *ctx);
+    ngx_http_s3_abort_ctx_t *ctx, s3_error_t error);
 static ngx_int_t ngx_http_s3_abort_answer(ngx_http_request_t *r);
 
 
@@ -173,7 +173,9 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
     if (slcf->pass == NGX_HTTP_S3_ABORT_ON
         && ngx_http_s3_abort_parse(r, ctx) != S3_DECLINED)
     {
-        if (ctx->let_go && r->internal && (r->err_status || r->error_page)) {
+        if (ctx->let_go && !ctx->captured && r->internal
+            && (r->err_status || r->error_page))
+        {
             return ngx_http_s3_abort_refuse_redirect(r, ctx);
         }
 
@@ -325,6 +327,8 @@ ngx_http_s3_abort_content_handler(ngx_http_request_t *r)
     rc = ngx_http_read_client_request_body(r, ngx_http_s3_abort_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ngx_http_s3_abort_refuse_body(r, ngx_http_s3_abort_find_ctx(r),
+                                      s3_error_from_status(rc));
         return rc;
     }
 
@@ -345,7 +349,7 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
 
         /* another module discards it */
 
-        ngx_http_s3_abort_refuse_body(r, ctx);
+        ngx_http_s3_abort_refuse_body(r, ctx, S3_BODY);
         ngx_http_finalize_request(r, ngx_http_s3_abort_answer(r));
 
         return;
@@ -355,7 +359,7 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
 
         for (cl = r->request_body->bufs; cl; cl = cl->next) {
             if (ngx_buf_size(cl->buf)) {
-                ngx_http_s3_abort_refuse_body(r, ctx);
+                ngx_http_s3_abort_refuse_body(r, ctx, S3_BODY);
             }
 
             ctx->received += ngx_buf_size(cl->buf);
@@ -376,7 +380,12 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
         rc = ngx_http_read_unbuffered_request_body(r);
 
         if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+
+            /* perhaps nobody is there to be told, but there is the log */
+
+            ngx_http_s3_abort_refuse_body(r, ctx, s3_error_from_status(rc));
             ngx_http_finalize_request(r, rc);
+
             return;
         }
 
@@ -390,7 +399,7 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
 
         /* the rest of it is discarded, within the bounds of lingering_close */
 
-        ngx_http_s3_abort_refuse_body(r, ctx);
+        ngx_http_s3_abort_refuse_body(r, ctx, S3_BODY);
 
         r->keepalive = 0;
     }
@@ -403,17 +412,17 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
 
 static void
 ngx_http_s3_abort_refuse_body(ngx_http_request_t *r,
-    ngx_http_s3_abort_ctx_t *ctx)
+    ngx_http_s3_abort_ctx_t *ctx, s3_error_t error)
 {
     if (ctx->error != S3_OK) {
         return;
     }
 
-    ctx->error = S3_BODY;
+    ctx->error = error;
     ctx->decision = NGX_HTTP_S3_ABORT_INVALID;
     ctx->candidate_decision = NGX_HTTP_S3_ABORT_UNDECIDED;
 
-    ngx_http_s3_abort_log_refusal(r, ctx, S3_BODY);
+    ngx_http_s3_abort_log_refusal(r, ctx, error);
 }
 
 

@@ -156,10 +156,14 @@ ngx_http_s3_abort_certificate(ngx_http_request_t *r,
 
     sscf = ngx_http_get_module_srv_conf(r, ngx_http_ssl_module);
 
-    if (sscf->verify == 0) {
+    /*
+     * Another server's certificates: nginx compares SNI and Host, but only
+     * where the client sent a name that some server has.
+     */
 
-        /* another server's certificates: SNI and Host may differ */
-
+    if (sscf->verify == 0 || r->connection->ssl == NULL
+        || SSL_get_SSL_CTX(r->connection->ssl->connection) != sscf->ssl.ctx)
+    {
         return S3_ACCESS_DENIED;
     }
 
@@ -640,7 +644,7 @@ ngx_http_s3_abort_identity_sigv4(ngx_conf_t *cf,
 
             identity->skew = ngx_parse_time(&s, 1);
 
-            if (identity->skew != (time_t) NGX_ERROR) {
+            if (identity->skew >= 0 && identity->skew <= S3_EXPIRES_MAX) {
                 continue;
             }
         }

@@ -209,6 +209,9 @@ ngx_http_s3_abort_free_peer(ngx_peer_connection_t *pc, void *data,
 {
     ngx_http_s3_abort_peer_t *peer = data;
 
+    ngx_http_upstream_t       *u;
+    ngx_http_upstream_conf_t  *conf;
+
     /* a storage that asks for less load is not a failed one */
 
     if ((state & NGX_PEER_FAILED) && pc->connection && peer->ctx->answered
@@ -218,7 +221,14 @@ ngx_http_s3_abort_free_peer(ngx_peer_connection_t *pc, void *data,
         state = NGX_PEER_NEXT;
     }
 
+    /* since nginx 1.29.7, kept connections are those of a configuration */
+
+    u = peer->request->upstream;
+    conf = u->conf;
+
+    u->conf = &peer->ctx->endpoint->upstream;
     peer->free(pc, peer->data, state);
+    u->conf = conf;
 
     if (peer->ctx->again && pc->tries == 0) {
         pc->tries = 1;

@@ -228,7 +228,7 @@ ngx_http_s3_abort_decide(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx,
                       "match limit", &policy->name);
     }
 
-    return rc;
+    return j.failed ? NGX_ERROR : rc;
 }
 
 
@@ -247,6 +247,7 @@ ngx_http_s3_abort_judgement(ngx_http_request_t *r,
     j->ctx = ctx;
     j->policy = policy;
     j->values = NULL;
+    j->failed = 0;
 
     if (policy->variables.nelts) {
         j->values = ngx_pcalloc(r->pool, policy->variables.nelts
@@ -707,6 +708,13 @@ ngx_http_s3_abort_value(void *data, uint32_t index)
     ngx_int_t                  *variable;
     ngx_str_t                  *value;
     ngx_http_variable_value_t  *vv;
+    static ngx_str_t            unknown = ngx_null_string;
+
+    /* to nginx, what could not be had once is empty from then on */
+
+    if (j->failed) {
+        return ngx_http_s3_abort_pure(unknown);
+    }
 
     value = &j->values[index];
 
@@ -716,7 +724,8 @@ ngx_http_s3_abort_value(void *data, uint32_t index)
         vv = ngx_http_get_flushed_variable(j->request, variable[index]);
 
         if (vv == NULL) {
-            return ngx_http_s3_abort_pure(*value);
+            j->failed = 1;
+            return ngx_http_s3_abort_pure(unknown);
         }
 
         value->data = (u_char *) "";
@@ -748,6 +757,10 @@ ngx_http_s3_abort_exhausted(void *data)
 
     wall = ngx_http_s3_abort_clock(CLOCK_MONOTONIC);
 
+    if (wall == 0) {
+        return 1;
+    }
+
     if (ctx->regex_start && wall - ctx->regex_start
                             < NGX_HTTP_S3_ABORT_REGEX_TIME)
     {
@@ -756,7 +769,7 @@ ngx_http_s3_abort_exhausted(void *data)
 
     cpu = ngx_http_s3_abort_clock(CLOCK_THREAD_CPUTIME_ID);
 
-    if (wall == 0 || cpu == 0) {
+    if (cpu == 0) {
         return 1;
     }
 

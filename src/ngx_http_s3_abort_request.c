@@ -292,11 +292,11 @@ ngx_http_s3_abort_judge(ngx_http_request_t *r, ngx_http_s3_abort_ctx_t *ctx)
     if (error == S3_OK) {
         rc = ngx_http_s3_abort_decide(r, ctx, ctx->conf->policy, &ctx->rule);
 
-        ctx->judged = 1;
+        ctx->judged = (rc != NGX_ERROR);
         ctx->decision = (rc == NGX_OK) ? NGX_HTTP_S3_ABORT_ALLOWED
                                        : NGX_HTTP_S3_ABORT_DENIED;
 
-        if (ctx->conf->candidate) {
+        if (ctx->conf->candidate && ctx->judged) {
             ngx_http_s3_abort_try_candidate(r, ctx);
         }
 
@@ -380,14 +380,19 @@ ngx_http_s3_abort_ctx_cleanup(void *data)
 }
 
 
-/* as it was sent: an internal redirect may have made a GET of it */
+/*
+ * As it was sent: an internal redirect may have made a GET of it.  Of HTTP/2
+ * nginx makes the line when all headers are there; without one an error page
+ * was earlier, and the method may have been any.
+ */
 
 static ngx_int_t
 ngx_http_s3_abort_is_delete(ngx_http_request_t *r)
 {
-    return r->request_line.len > sizeof("DELETE ") - 1
-           && ngx_strncmp(r->request_line.data, "DELETE ",
-                          sizeof("DELETE ") - 1) == 0;
+    return r->request_line.len == 0
+           || (r->request_line.len > sizeof("DELETE ") - 1
+               && ngx_strncmp(r->request_line.data, "DELETE ",
+                              sizeof("DELETE ") - 1) == 0);
 }
 
 
@@ -491,7 +496,11 @@ ngx_http_s3_abort_scan_headers(ngx_http_request_t *r,
             continue;
         }
 
+        /* nginx trims no value of HTTP/2 */
+
         if (ctx->carried[n].data || h->value.len == 0
+            || h->value.data[0] == ' '
+            || h->value.data[h->value.len - 1] == ' '
             || !s3_uri_is_text(ngx_http_s3_abort_pure(h->value)))
         {
             return S3_HEADER_NOT_ALLOWED;

@@ -772,7 +772,6 @@ ngx_http_s3_abort_finalize_request(ngx_http_request_t *r, ngx_int_t rc)
         ctx->outcome = NGX_HTTP_S3_ABORT_UNKNOWN;
     }
 
-    if (rc >= NGX_HTTP_BAD_REQUEST) {
-        ctx->error = s3_error_from_status(rc);
-    }
+    ctx->error = s3_error_from_status(rc >= NGX_HTTP_BAD_REQUEST
+                                      ? rc : NGX_HTTP_INTERNAL_SERVER_ERROR);
 }

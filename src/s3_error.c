@@ -144,6 +144,7 @@ static const struct {
     s3_gateway(403, "RequestExpired"),
     s3_gateway(403, "ExpiredToken"),
     s3_gateway(403, "InvalidToken"),
+    s3_gateway(403, "InvalidTokenId"),
     s3_gateway(403, "InvalidSecurity"),
     s3_gateway(403, "NotSignedUp"),
     s3_gateway(400, "ExpiredToken"),

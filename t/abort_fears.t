@@ -25,6 +25,11 @@ $t->certificate('ca', ca => 1);
 $t->certificate('other-ca', ca => 1);
 $t->certificate('server', san => ['gw.test', 'open.test']);
 my $alice = $t->certificate('alice', issuer => 'ca', client => 1);
+my $stranger = $t->certificate('stranger', issuer => 'other-ca', cn => 'alice',
+	client => 1);
+my $revoked = $t->certificate('revoked', issuer => 'ca', cn => 'alice',
+	client => 1);
+$t->crl('ca', 'revoked');
 
 my %pairs = (OLD => { secret => 'CANARY/secret+of+OLD' },
 	NEW => { secret => 'CANARY/secret+of+NEW',
@@ -107,6 +112,15 @@ $upstreams$endpoints
 
     s3_abort_policy own { allow key=\$s3_abort_tenant/*; }
     s3_abort_policy all { allow; }
+    s3_abort_policy no_root {
+        allow;
+        deny if=\$realpath_root key=other/*;
+        deny if=\$realpath_root;
+    }
+
+    s3_abort_zone zone=fears:64k;
+    client_body_timeout 1s;
+
     s3_abort_policy young { allow; deny younger_than=10m; }
     s3_abort_policy old { allow older_than=7d; }
 
@@ -154,6 +168,14 @@ $upstreams$endpoints
             s3_abort_base_path /old;
             s3_abort_pass kept policy=old;
         }
+
+        location /no-root/ {
+            s3_abort_base_path /no-root;
+            s3_abort_pass kept policy=no_root candidate=no_root;
+            root /no/such/root;
+        }
+
+        location = /metrics { s3_abort_status prometheus; }
 
         location \@backend {
             s3_abort_pass off;
@@ -214,6 +236,43 @@ $upstreams$endpoints
         listen 127.0.0.1:%%PORT_5%% ssl;
         server_name gw.test;
         ssl_verify_client optional;
+        s3_abort_identity certificate \$cn;
+        location / { s3_abort_pass kept policy=own; }
+    }
+
+    # certificates of another CA, and another list of revoked ones
+
+    server {
+        listen 127.0.0.1:%%PORT_7%% ssl;
+        server_name other.test;
+        ssl_client_certificate %%TESTDIR%%/other-ca.crt;
+        ssl_verify_client optional;
+        s3_abort_identity certificate \$cn;
+        location / { s3_abort_pass kept policy=own; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_7%% ssl;
+        server_name gw.test;
+        ssl_verify_client optional;
+        ssl_crl %%TESTDIR%%/crl.ca.pem;
+        s3_abort_identity certificate \$cn;
+        location / { s3_abort_pass kept policy=own; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8%% ssl;
+        server_name other.test;
+        ssl_verify_client optional;
+        s3_abort_identity certificate \$cn;
+        location / { s3_abort_pass kept policy=own; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_8%% ssl;
+        server_name gw.test;
+        ssl_verify_client optional;
+        ssl_crl %%TESTDIR%%/crl.ca.pem;
         s3_abort_identity certificate \$cn;
         location / { s3_abort_pass kept policy=own; }
     }
@@ -470,6 +529,30 @@ for (['SNI of an open server', 'open.test', 'gw.test'],
 	$t->nothing_sent("K-17 $name: nothing sent");
 }
 
+# K-23: without a name in SNI that it knows, nginx lets the first server verify
+
+my $with = sub ($port, $client, $sni, $host) {
+	return at($port, $k, headers => [Host => $host], tls => { sni => $sni,
+		map { $_ => $client->{$_} } qw/ cert key / });
+};
+
+is($with->(7, $alice, 'gw.test', 'gw.test'), '204 ', 'K-23 a certificate');
+is($with->(7, $stranger, 'other.test', 'other.test'), '204 ',
+	'K-23 a certificate of the first server');
+is($with->(7, $stranger, undef, 'other.test'), '204 ',
+	'K-23 a certificate of the first server, no SNI');
+is($with->(8, $alice, 'gw.test', 'gw.test'), '204 ', 'K-23 not revoked');
+
+for my $sni (undef, 'nobody.test') {
+	my $name = 'K-23 ' . ($sni // 'no SNI');
+
+	is($with->(7, $stranger, $sni, 'gw.test'), '403 AccessDenied',
+		"$name: of another CA");
+	is($with->(8, $revoked, $sni, 'gw.test'), '403 AccessDenied',
+		"$name: revoked");
+	$t->nothing_sent("$name: nothing sent");
+}
+
 ###############################################################################
 #
 # K-13, K-14, K-15: upstreams that are shared
@@ -505,6 +588,53 @@ for (0 .. $#BALANCERS) {
 }
 
 $storage->answer(204);
+
+###############################################################################
+#
+# K-25: a variable whose handler fails, as one does without memory
+
+$t->allow_log(qr/\[crit\].*realpath\(\) "\/no\/such\/root" failed/);
+
+my $failed = $t->abort("/no-root$k");
+is(result($failed), '500 InternalError ', 'K-25 two rules, one variable');
+is_deeply([@{$t->audit($failed)}{qw/ decision candidate_decision rule /}],
+	['DENIED', '', ''], 'K-25 by no rule');
+$t->nothing_sent('K-25 nothing sent');
+
+###############################################################################
+#
+# K-27: a body that does not come; nobody is told, but for logs and counters
+
+for (['in time', 0, '408 INVALID RequestTimeout '],
+	['for the client leaves', 1, '400 INVALID InvalidRequest '])
+{
+	my ($name, $leaves, $want) = @$_;
+	my (undef, $decision, $code) = split / /, $want;
+	my $before = counted($decision, $code);
+	my $c = $t->connect();
+
+	$t->mark();
+	$c->send(bytes("/media/alice/body-$leaves$q", 'Content-Length' => 5,
+		Connection => undef));
+	$c->close() if $leaves;
+
+	my $line;
+	$t->wait_for(sub { ($line) = grep { $_->{key} eq "alice/body-$leaves" }
+		$t->access_log() }, "K-27 not $name: logged");
+	is(join(' ', @$line{qw/ status decision error outcome /}), $want,
+		"K-27 not $name");
+	$t->nothing_sent("K-27 not $name: nothing sent");
+
+	is(counted($decision, $code) - $before, 1, "K-27 not $name: counted");
+	$c->close();
+}
+
+sub counted($decision, $code) {
+	my ($n) = $t->request("GET /metrics HTTP/1.1\r\nHost: gw.test\r\n"
+		. "Connection: close\r\n\r\n")->{body} =~ /^s3_abort_requests
+		_total\{decision="$decision",code="$code"\}\ (\d+)$/mx;
+	return $n // 0;
+}
 
 ###############################################################################
 #

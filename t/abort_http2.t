@@ -14,7 +14,7 @@ use S3Abort;
 
 my $t = S3Abort->new();
 
-plan(skip_all => 'no http_v2 in nginx') unless $t->has('http_v2_module');
+S3Abort::need('nginx with HTTP/2', $t->has('http_v2_module'));
 
 my $storage = $t->storage();
 my $backend = $t->decoy('backend');
@@ -56,6 +56,26 @@ http {
         location / {
             s3_abort_pass storage policy=media;
         }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_3%% $http2->[0];
+        $http2->[1]
+        s3_abort_identity trusted \$http_x_tenant;
+        s3_abort_pass storage policy=media;
+        error_page 400 = \@backend;
+
+        location \@backend { proxy_pass http://%%STORAGE_backend%%; }
+    }
+
+    server {
+        listen 127.0.0.1:%%PORT_4%% $http2->[0];
+        $http2->[1]
+        s3_abort_identity trusted \$http_x_tenant;
+        error_page 400 /error;
+
+        location / { s3_abort_pass storage policy=media; }
+        location = /error { proxy_pass http://%%STORAGE_backend%%; }
     }
 }
 
@@ -173,6 +193,44 @@ for (@bad) {
 	$t->nothing_sent("$name: nothing sent");
 }
 
+# K-24: an error page of a request that was not read to its end
+
+for my $target ("/media/k$q", '/media/k?uploadId=') {
+	my @start = ($request[0], $request[1], [':path', $target], $request[3]);
+
+	for (['two Authorizations', @start, ['authorization', 'a'],
+			['authorization', 'b']],
+		['an unknown pseudo-header', @start, [':x', 'a']],
+		['two paths', @start, [':path', '/other']],
+		['a Host that is none', @start, ['host', '/']])
+	{
+		my ($name, @headers) = @$_;
+
+		for my $port (3, 4) {
+			my $what = "K-24 $name, $target, " . ($port == 3
+				? 'a named location' : 'a page');
+
+			like(frames(@headers, { port => $port }),
+				qr/^(?:40[03]|RST|GOAWAY|closed)\z/, $what);
+			$backend->settle();
+			is(scalar(() = $backend->events('request')), 0,
+				"$what: not handed on");
+			$t->nothing_sent("$what: nothing sent");
+		}
+	}
+}
+
+# nginx leaves the spaces: a header that says nothing is none, at the storage
+
+for my $value (' ', ' 123456789012', '123456789012 ') {
+	is(frames(@request, ['x-amz-expected-bucket-owner', $value]), 400,
+		"D-03 a header that is carried: \"$value\"");
+	$t->nothing_sent('D-03 nothing sent');
+}
+
+is(frames(@request, ['x-amz-expected-bucket-owner', '123456789012']), 204,
+	'D-03 a header that is carried');
+
 # these some versions of nginx let through: refused, or a perfect abort
 
 for (['D-21 pseudo-header behind a header', $request[4], @request[0 .. 3]],
@@ -197,16 +255,17 @@ $t->done();
 
 # Sends one request, its headers as literals, and returns the status, or RST,
 # GOAWAY or closed.  With a last argument "reset" it resets the stream once
-# the storage has seen the request.
+# the storage has seen the request; one of { port => n } is for another port.
 
 sub frames(@headers) {
+	my $port = ref $headers[-1] eq 'HASH' ? (pop @headers)->{port} : 1;
 	my $reset = !ref $headers[-1] && pop @headers;
 	my $block = join '', map { "\0" . text($_->[0]) . text($_->[1]) }
 		@headers;
 
 	$t->mark();
 
-	my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1:' . $t->port())
+	my $sock = IO::Socket::INET->new(PeerAddr => '127.0.0.1:' . $t->port($port))
 		or die "connection to nginx: $!\n";
 	syswrite $sock, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . frame(4, 0, 0, '')
 		. frame(1, 5, 1, $block);

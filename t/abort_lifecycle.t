@@ -293,6 +293,8 @@ my $start = time();
 ok($t->reload(), 'G-17 worker_shutdown_timeout ends the old worker');
 cmp_ok(time() - $start, '<', 20, 'G-17 in its time');
 isnt($new->answer(2)->{status}, 204, 'G-17 an abort without an answer');
+is_deeply([map { [@$_{qw/ error outcome /}] } grep { $_->{key} eq 'hangs1' }
+	$t->access_log()], [['InternalError', 'UNKNOWN']], 'G-17 and the log says so');
 open_gate();
 $storage->answer(204);
 

@@ -343,6 +343,23 @@ http {
             s3_abort_pass storage policy=media;
         }
     }
+
+    # K-26: to where aborts are taken
+
+    server {
+        listen 127.0.0.1:%%PORT_6%%;
+        s3_abort_identity trusted $http_x_tenant;
+
+        location /media/try/ { try_files /nope @s3; }
+        location /media/rewrite/ { rewrite ^ /s3 last; }
+        location /media/off/ { s3_abort_pass off; rewrite ^ /s3 last; }
+        location /media/accel/ { proxy_pass http://%%STORAGE_redirecting%%; }
+        location /media/error/ { error_page 403 = /s3; deny all; }
+
+        location @s3 { s3_abort_pass storage policy=media; }
+        location /s3 { s3_abort_pass storage policy=media; }
+        location /inner { s3_abort_pass storage policy=media; }
+    }
 }
 
 EOF
@@ -490,6 +507,17 @@ $t->nothing_sent('J-08 return 403: nothing handed on');
 is(at(1, "/accel/media/k$q"), '403 AccessDenied',
 	'J-06 X-Accel-Redirect: judged where it ends, from the raw target');
 is(backend_saw(), '', 'J-06 X-Accel-Redirect: not handed on');
+
+# K-26: a location that does not take aborts leads to one that does
+
+for my $way (qw/ try rewrite off accel /) {
+	is(at(6, "/media/$way/k$q"), "204 /media/$way/k$q",
+		"K-26 $way: taken where it ends");
+	is(at(6, "/media/$way/k$q", 'X-Tenant', ''), '403 AccessDenied',
+		"K-26 $way: and judged");
+}
+
+is(at(6, "/media/error/k$q"), '403 AccessDenied', 'K-26 an error stays one');
 
 # off is off
 

@@ -26,7 +26,7 @@ use SigV4;
 my $TRIES = $ENV{TEST_TORTURE_ALL} ? 1e9 : 60;
 
 use constant { MEMORY => 1, SYSTEM => 2, CRYPTO => 4, TLS => 8, ALL => 15,
-	STALL => 16, STAT => 32, OURS => 64, CLOCK => 128 };
+	STALL => 16, STAT => 32, OURS => 64, CLOCK => 128, WALL => 256 };
 
 ###############################################################################
 
@@ -281,6 +281,16 @@ for my $n (1e9, 1) {
 	is((counted($n))[1], $n == 1 ? 1 : 0, 'and did the clock fail');
 }
 
+# the other one, of the first expression and of a later one
+
+for my $n (1, 2) {
+	order(WALL | OURS, $n);
+	my $r = $t->request(bytes('/media/alice-1'));
+	is((counted($n))[1], 1, "a clock that fails, $n: it did");
+	is(join(' ', @{$t->audit($r)}{qw/ decision candidate_decision /}),
+		'DENIED ALLOWED', "a clock that fails, $n: denied");
+}
+
 ###############################################################################
 #
 # Scenarios: the request; what comes if nothing fails; whether it may be sent;
@@ -528,7 +538,7 @@ sub library() {
 #undef fstat
 
 enum { MEMORY = 1, SYSTEM = 2, CRYPTO = 4, TLS = 8, STALL = 16,
-       STAT = 32, OURS = 64, CLOCK = 128 };
+       STAT = 32, OURS = 64, CLOCK = 128, WALL = 256 };
 
 static volatile struct {
     int    kind;
@@ -742,13 +752,14 @@ ssize_t writev(int fd, const struct iovec *v, int n)
     return fails(SYSTEM) ? -1 : original(fd, v, n);
 }
 
-/* the clock that bounds regular expressions */
+/* the clocks that bound regular expressions */
 
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
     ORIGINAL(clock_gettime)
 
-    return clock == CLOCK_THREAD_CPUTIME_ID && fails(CLOCK)
+    return (clock == CLOCK_THREAD_CPUTIME_ID && fails(CLOCK))
+           || (clock == CLOCK_MONOTONIC && fails(WALL))
            ? -1 : original(clock, ts);
 }
 

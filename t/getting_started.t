@@ -42,7 +42,7 @@ events { }
 
 http {
     include    %%TESTDIR%%/conf.d/*.conf;
-    error_log  %%TESTDIR%%/error.log info;
+    error_log  %%TESTDIR%%/error.log;
     %%HTTP%%
 
     server {

@@ -132,6 +132,7 @@ static s3_str_t         client;               /* what it sends, signed */
 static size_t           client_sent;
 static int              client_fd;
 static int              client_split, client_shuts, client_leaves;
+static int              client_debugs;
 static u_char           output[OUTPUT_MAX];   /* what it gets */
 static size_t           noutput;
 
@@ -461,8 +462,9 @@ read_input(s3_str_t input)
     client_shuts = memchr(options.data, 'h', options.len) != NULL;
     client_leaves = memchr(options.data, 'x', options.len) != NULL;
 
-    set_log(memchr(options.data, 'd', options.len) ? NGX_LOG_DEBUG_ALL
-                                                   : NGX_LOG_INFO);
+    client_debugs = memchr(options.data, 'd', options.len) != NULL;
+
+    set_log(client_debugs ? NGX_LOG_DEBUG_ALL : NGX_LOG_INFO);
 
     client.data = client_bytes;
     client.len = section.len;
@@ -473,7 +475,7 @@ read_input(s3_str_t input)
     switch (server->identity) {
 
     case SIGNED:
-        sign_all(&client, INPUT_MAX, asked, &nasked);
+        sign_all(&client, INPUT_MAX, asked, &nasked, START);
         break;
 
     case TRUSTED:
@@ -780,6 +782,8 @@ read_peer(peer_t *p)
     check_asked(&a, server, client, asked, nasked,
                 START + (msec - began_at) / 1000);
 
+    check_endpoint(p->storage, server, client);
+
     if (server->identity != BINARY) {
         check_carried(bytes, client);
     }
@@ -888,6 +892,11 @@ check(void)
 
     check_secrets(text);
     check_secrets(log);
+    check_signature(text, client);
+
+    if (!client_debugs) {
+        check_signature(log, client);
+    }
 
     for (i = 0; i < nsignatures; i++) {
 

@@ -76,17 +76,21 @@ typedef struct {
     int           open;               /* the policy is "open" */
     int           target;             /* has an s3_abort_target */
     const char   *base_path;
+    const char   *endpoint;           /* NULL: the client says which */
 } server_t;
 
 static const server_t  servers[] = {
-    { SIGNED, 0, 0, "" },
-    { TRUSTED, 0, 1, "" },
-    { TRUSTED, 1, 0, "" },
-    { BINARY, 0, 0, "" },             /* HTTP/2: nothing is read here */
-    { NOBODY, 0, 0, "" },             /* the operators' pages */
-    { NOBODY, 1, 0, "" },
-    { SIGNED, 0, 0, "/gw" }
+    { SIGNED, 0, 0, "", "path" },
+    { TRUSTED, 0, 1, "", "virtual" },
+    { TRUSTED, 1, 0, "", "path" },
+    { BINARY, 0, 0, "", "virtual" },  /* HTTP/2: nothing is read here */
+    { NOBODY, 0, 0, "", "" },         /* the operators' pages */
+    { NOBODY, 1, 0, "", "" },
+    { SIGNED, 0, 0, "/gw", NULL }
 };
+
+#define REGION     "kr-standard"      /* which tenants sign for */
+#define SKEW       900
 
 
 /* what the client asks for */
@@ -108,18 +112,21 @@ typedef struct {
 
 
 static void sign_all(s3_str_t *client, size_t room, asked_t *asked,
-    size_t *nasked);
+    size_t *nasked, time_t now);
 static void trust_all(s3_str_t client, asked_t *asked, size_t *nasked);
 static void forget_all(asked_t *asked, size_t nasked);
 static void check_request(abort_t *a, const storage_t *storage,
     s3_str_t bytes, time_t now);
 static void check_asked(const abort_t *a, const server_t *server,
     s3_str_t client, const asked_t *asked, size_t nasked, time_t now);
+static void check_endpoint(const storage_t *storage, const server_t *server,
+    s3_str_t client);
 static void check_carried(s3_str_t bytes, s3_str_t client);
 static void check_decoy(s3_str_t bytes);
 static void check_answers(s3_str_t output, const server_t *server,
     s3_str_t client, unsigned granted, unsigned decoys);
 static void check_secrets(s3_str_t text);
+static void check_signature(s3_str_t text, s3_str_t client);
 
 
 /* "a" and "b" in a row, in any case */
@@ -219,11 +226,155 @@ forget_all(asked_t *asked, size_t nasked)
 }
 
 
+/* Unix seconds of YYYYMMDDTHHMMSSZ, or -1 */
+
+static time_t
+time_of(s3_str_t s)
+{
+    char       text[17];
+    struct tm  tm;
+
+    if (s.len != 16) {
+        return -1;
+    }
+
+    memcpy(text, s.data, 16);
+    text[16] = '\0';
+    memset(&tm, 0, sizeof(tm));
+
+    if (sscanf(text, "%4d%2d%2dT%2d%2d%2dZ", &tm.tm_year, &tm.tm_mon,
+               &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec)
+        != 6)
+    {
+        return -1;
+    }
+
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+
+    return timegm(&tm);
+}
+
+
+static size_t
+count_headers(const fuzz_request_t *r, s3_str_t name)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < r->nheaders; i++) {
+        n += fuzz_caseeq(r->headers[i].name, name);
+    }
+
+    return n;
+}
+
+
+/* nginx takes no notice of a strange name */
+
+static int
+is_amz_header(s3_str_t name)
+{
+    size_t  i;
+
+    for (i = 0; i < name.len; i++) {
+        if (!isalnum(name.data[i]) && name.data[i] != '-') {
+            return 0;
+        }
+    }
+
+    return name.len >= 6
+           && strncasecmp((char *) name.data, "x-amz-", 6) == 0;
+}
+
+
+/* besides the signature: what a request that is signed has to be like */
+
+static int
+is_acceptable(const fuzz_request_t *r, const fuzz_authorization_t *a,
+    int presigned, time_t now)
+{
+    int        host;
+    char       scope[64];
+    long       expires;
+    size_t     i;
+    time_t     at;
+    s3_str_t   rest, name, param;
+
+    /* in one place */
+
+    if (count_headers(r, fuzz_str("authorization")) != (presigned ? 0 : 1)) {
+        return 0;
+    }
+
+    for (rest = r->query; !presigned && rest.len; /* void */ ) {
+        param = fuzz_cut(&rest, '&');
+
+        if (param.len >= 6 && memcmp(param.data, "X-Amz-", 6) == 0) {
+            return 0;
+        }
+    }
+
+    /* for here and now; what an input takes is minutes at most */
+
+    rest = a->credential;
+    (void) fuzz_cut(&rest, '/');
+
+    snprintf(scope, sizeof(scope), "%.*s/" REGION "/s3/aws4_request",
+             a->time.len < 8 ? 0 : 8, a->time.data);
+
+    at = time_of(a->time);
+
+    if (!s3_str_eq(rest, fuzz_str(scope)) || at > now + SKEW + 300) {
+        return 0;
+    }
+
+    param = fuzz_parameter(r->query, "X-Amz-Expires");
+    expires = presigned && param.len
+              ? strtol((char *) param.data, NULL, 10) : SKEW;
+
+    if (at + expires < now || expires < 1 || expires > 604800) {
+        return 0;
+    }
+
+    /* Host and all of x-amz-*, each once */
+
+    host = 0;
+
+    for (rest = a->signed_headers; rest.len; /* void */ ) {
+        name = fuzz_cut(&rest, ';');
+        host |= s3_str_eq(name, fuzz_str("host"));
+
+        if (count_headers(r, name) != 1) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < r->nheaders; i++) {
+
+        if (!is_amz_header(r->headers[i].name)) {
+            continue;
+        }
+
+        for (rest = a->signed_headers; rest.len; /* void */ ) {
+            if (fuzz_caseeq(fuzz_cut(&rest, ';'), r->headers[i].name)) {
+                break;
+            }
+
+            if (rest.len == 0) {
+                return 0;
+            }
+        }
+    }
+
+    return host;
+}
+
+
 /* as a tenant's client does; "at" is where the signature is to stand */
 
 static int
 sign(char hex[65], s3_str_t client, const u_char *at, asked_t *asked,
-    size_t *nasked)
+    size_t *nasked, time_t now)
 {
     int                    presigned, rc;
     long                   n;
@@ -295,8 +446,11 @@ sign(char hex[65], s3_str_t client, const u_char *at, asked_t *asked,
             canonical.len = (size_t) n;
 
             fuzz_signature(hex, canonical, a.time, scope, secret);
-            ask(r.target, fuzz_str(tenants[i].name), asked, nasked);
             rc = 1;
+
+            if (is_acceptable(&r, &a, presigned, now)) {
+                ask(r.target, fuzz_str(tenants[i].name), asked, nasked);
+            }
         }
     }
 
@@ -312,7 +466,8 @@ sign(char hex[65], s3_str_t client, const u_char *at, asked_t *asked,
 /* "room" is that of client->data */
 
 static void
-sign_all(s3_str_t *client, size_t room, asked_t *asked, size_t *nasked)
+sign_all(s3_str_t *client, size_t room, asked_t *asked, size_t *nasked,
+    time_t now)
 {
     char    hex[65];
     size_t  i;
@@ -323,7 +478,7 @@ sign_all(s3_str_t *client, size_t room, asked_t *asked, size_t *nasked)
 
         if (memcmp(client->data + i, mark, sizeof(mark) - 1) != 0
             || client->len + 63 > room
-            || !sign(hex, *client, client->data + i, asked, nasked))
+            || !sign(hex, *client, client->data + i, asked, nasked, now))
         {
             continue;
         }
@@ -629,9 +784,19 @@ check_asked(const abort_t *a, const server_t *server, s3_str_t client,
 
     fuzz_assert(server->identity != NOBODY);
 
-    /* nobody knows what is asked in HTTP/2, or by that many */
+    /* nobody knows what is asked in HTTP/2, or by that many: by somebody */
 
-    if (server->identity == BINARY || nasked == ASKED_MAX) {
+    if (server->identity == BINARY) {
+        key = a->key;
+        path = fuzz_cut(&key, '/');
+        tail = fuzz_cut(&key, '/');
+
+        fuzz_assert(may(path, a, now) || may(tail, a, now)
+                    || may(fuzz_str("ops"), a, now));
+        return;
+    }
+
+    if (nasked == ASKED_MAX) {
         return;
     }
 
@@ -708,6 +873,43 @@ check_asked(const abort_t *a, const server_t *server, s3_str_t client,
 }
 
 
+/* the storage that the request's location leads to */
+
+static void
+check_endpoint(const storage_t *storage, const server_t *server,
+    s3_str_t client)
+{
+    s3_str_t         value;
+    const char      *name;
+    fuzz_request_t   r;
+
+    static const s3_str_t  header = s3_string("x-endpoint");
+
+    name = server->endpoint;
+
+    if (name == NULL) {
+        if (!fuzz_read_request(&r, client) || r.rest.len
+            || count_headers(&r, header) > 1)
+        {
+            return;
+        }
+
+        value = fuzz_header(&r, header);
+
+        name = fuzz_caseeq(value, fuzz_str("virtual")) ? "virtual"
+               : fuzz_caseeq(value, fuzz_str("none"))
+                 || fuzz_caseeq(value, fuzz_str("unknown")) ? "" : "path";
+    }
+
+    if (strcmp(storage->name, "backup") == 0) {
+        fuzz_assert(strcmp(name, "virtual") == 0);
+        return;
+    }
+
+    fuzz_assert(strcmp(name, storage->name) == 0);
+}
+
+
 /* headers that change what an abort means are sent on, or refused */
 
 static void
@@ -739,17 +941,7 @@ check_carried(s3_str_t bytes, s3_str_t client)
     for (i = 0; i < asks.nheaders; i++) {
         name = asks.headers[i].name;
 
-        /* nginx takes no notice of a strange name */
-
-        for (j = 0; j < name.len; j++) {
-            if (!isalnum(name.data[j]) && name.data[j] != '-') {
-                break;
-            }
-        }
-
-        if (j < name.len || name.len < 6
-            || strncasecmp((char *) name.data, "x-amz-", 6) != 0)
-        {
+        if (!is_amz_header(name)) {
             continue;
         }
 
@@ -896,6 +1088,19 @@ cut_answer(s3_str_t *s, unsigned *status, s3_str_t *head, s3_str_t *body)
 }
 
 
+/* one request, an abort perhaps */
+
+static int
+is_one_abort(fuzz_request_t *r, s3_str_t client)
+{
+    return fuzz_read_request(r, client) && r->rest.len == 0
+           && s3_str_eq(r->method, fuzz_str("DELETE"))
+           && fuzz_has(r->version, "HTTP/1.")
+           && fuzz_count_upload_ids(r->query) != 0
+           && !fuzz_has(r->query, "#");
+}
+
+
 static void
 check_answers(s3_str_t output, const server_t *server, s3_str_t client,
     unsigned granted, unsigned decoys)
@@ -907,19 +1112,19 @@ check_answers(s3_str_t output, const server_t *server, s3_str_t client,
 
     fuzz_assert(fuzz_has(client, internals) || !fuzz_has(output, internals));
 
+    one = is_one_abort(&r, client);
+
+    /* no other back-end has it, not even as something else */
+
+    fuzz_assert(!one || server->identity == BINARY || decoys == 0);
+
     if (server->identity == BINARY || fuzz_has(client, "HEAD ")
         || (server != &servers[4] && fuzz_has(client, "GET ")))
     {
         return;
     }
 
-    /* one request, an abort perhaps: its answer is S3's, whoever made it */
-
-    one = fuzz_read_request(&r, client) && r.rest.len == 0
-          && s3_str_eq(r.method, fuzz_str("DELETE"))
-          && fuzz_has(r.version, "HTTP/1.")
-          && fuzz_count_upload_ids(r.query) != 0
-          && !fuzz_has(r.query, "#");
+    /* an answer to it is S3's, whoever made it */
 
     for (rest = output; rest.len; /* void */ ) {
 
@@ -967,10 +1172,62 @@ check_answers(s3_str_t output, const server_t *server, s3_str_t client,
 static void
 check_secrets(s3_str_t text)
 {
+    char    escaped[3 * 64 + 1];
     size_t  i;
 
     for (i = 0; i < sizeof(canaries) / sizeof(canaries[0]); i++) {
+        escaped[fuzz_encode((u_char *) escaped, fuzz_str(canaries[i]), 0)]
+            = '\0';
+
         fuzz_assert(!fuzz_has(text, canaries[i]));
+        fuzz_assert(!fuzz_has(text, escaped));
+    }
+}
+
+
+/* of an abort, nothing shows the signature that the client sent, but for what
+ * nginx logs while it reads the request */
+
+static void
+check_signature(s3_str_t text, s3_str_t client)
+{
+    size_t           i;
+    char             hex[128];
+    s3_str_t         line, value;
+    fuzz_request_t   r;
+
+    if (!is_one_abort(&r, client)) {
+        return;
+    }
+
+    value = fuzz_parameter(r.query, "X-Amz-Signature");
+
+    for (i = 0; i < value.len && fuzz_hex(value.data[i]) != -1; i++) {
+        /* void */
+    }
+
+    if (i < value.len || i < 32 || i >= sizeof(hex)) {
+        return;
+    }
+
+    memcpy(hex, value.data, value.len);
+    hex[value.len] = '\0';
+
+    /* unless it stands elsewhere, too */
+
+    client.len -= (size_t) (value.data + value.len - client.data);
+    line.data = client.data;
+    line.len = (size_t) (value.data - client.data);
+    client.data = value.data + value.len;
+
+    if (fuzz_has(line, hex) || fuzz_has(client, hex)) {
+        return;
+    }
+
+    while (text.len) {
+        line = fuzz_cut(&text, '\n');
+        fuzz_assert(!fuzz_has(line, hex)
+                    || fuzz_has(line, "while reading client request"));
     }
 }
 

@@ -222,6 +222,7 @@ test_from_storage(void)
         { 403, "RequestTimeTooSkewed", S3_STORAGE_UNAUTHORIZED,
           "InternalError" },
         { 403, "ExpiredToken", S3_STORAGE_UNAUTHORIZED, "InternalError" },
+        { 403, "InvalidTokenId", S3_STORAGE_UNAUTHORIZED, "InternalError" },
         { 400, "ExpiredToken", S3_STORAGE_UNAUTHORIZED, "InternalError" },
         { 403, "InvalidToken", S3_STORAGE_UNAUTHORIZED, "InternalError" },
         { 400, "InvalidToken", S3_STORAGE_UNAUTHORIZED, "InternalError" },
