@@ -157,6 +157,7 @@ static const char  s3_message_bom[] = "byte order mark";
 static const char  s3_message_cr[] =
     "carriage return; lines end in a line feed alone";
 static const char  s3_message_control[] = "control byte";
+static const char  s3_message_cut[] = "no line feed at the end of the file";
 
 
 const char *
@@ -398,7 +399,12 @@ s3_credentials_next_key(s3_tenant_key_t *key, s3_str_t *text, unsigned *line,
         }
 
         if (text->len == 0 || text->data[0] == '\n') {
-            (void) s3_credentials_eol(text, NULL);
+            *message = s3_credentials_eol(text, NULL);
+
+            if (*message) {
+                return S3_KEY_ERROR;
+            }
+
             continue;
         }
 
@@ -481,7 +487,7 @@ static const char *
 s3_credentials_eol(s3_str_t *text, const char *message)
 {
     if (text->len == 0) {
-        return NULL;
+        return s3_message_cut;
     }
 
     if (text->data[0] == '\n') {

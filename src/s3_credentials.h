@@ -28,7 +28,8 @@
  *
  * Both: LF or CRLF is a choice that is not offered - a CR, a NUL, another
  * control byte but TAB, or a byte order mark is an error, so that no secret
- * silently gets one byte more.  The last line may lack its LF.
+ * silently gets one byte more.  So is a last line without its LF, so that none
+ * that is still being written gets one byte less.
  */
 
 

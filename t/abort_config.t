@@ -443,7 +443,8 @@ $t->canary($secret);
 my @files = (
 	['plain', $good, 0600, 0],
 	['G-07 0640, group of the workers', $good, 0640, 0],
-	['G-07 no newline at the end', $good =~ s/\n\z//r, 0600, 0],
+	['G-07 no newline at the end', $good =~ s/\n\z//r, 0600,
+		qr/no line feed .*:3\b/],
 	['comments and blank lines', "# a\n\n; b\n$good\n", 0600, 0],
 	['other names', "${good}region = a\n", 0600, 0],
 	['other profiles', "[a]\naws_access_key_id = B\n"
@@ -495,7 +496,8 @@ my @keys = (
 	['tabs, comments, blank lines', "# a\n\nalice\tAKIA1 \t $secret\n",
 		0600, 0],
 	['two keys of a tenant', "a AKIA1 $secret\na AKIA2 $secret\n", 0600, 0],
-	['no newline at the end', "a AKIA1 $secret", 0600, 0],
+	['G-07 no newline at the end', "a AKIA1 $secret", 0600,
+		qr/no line feed .*:1\b/],
 	['G-07 empty', '', 0600, 0],
 	['comments alone', "# a\n", 0600, 0],
 	['all characters of a tenant', 'aZ09._@:+=- AKIA1 ' . "$secret\n", 0600,

@@ -262,11 +262,18 @@ sub alerts() {
 	return @lines[$alerts .. $#lines];
 }
 
+sub in_place($text) {
+	open my $fh, '>', "$dir/live.credentials";
+	print $fh $text;
+	close $fh;
+}
+
 my $n = 3;
 
-for (['partial write, in place', qr/no secret access key in \S+:1$/,
-	sub ($text) { open my $fh, '>', "$dir/live.credentials";
-		print $fh substr $text, 0, 33 }],
+for (['I-07 partial write, in place', qr/no secret access key in \S+:1$/,
+	sub ($text) { in_place($text =~ s/\naws_secret.*/\n/sr) }],
+	['I-07 half a secret, in place', qr/no line feed at .* in \S+:3$/,
+	sub ($text) { in_place(substr $text, 0, -4) }],
 	['no equals sign', qr/neither a profile .* in \S+:4$/,
 	sub ($text) { put('live', "${text}mallory\n") }],
 	['no such profile', qr/no such profile/,

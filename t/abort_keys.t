@@ -340,6 +340,10 @@ stays('I-07 partial write, in place', qr/no \S.* in \S+live\.keys:2$/, sub {
 	in_place('live.keys', line(3) . 'mallory AKIALICE5') });
 repaired('I-07 partial write');
 
+stays('I-07 half a secret, in place', qr/no line feed at .*live\.keys:2$/, sub {
+	in_place('live.keys', line(3) . substr line(4), 0, -3) });
+repaired('I-07 half a secret');
+
 stays('G-07 CRLF', qr/carriage return.* in \S+live\.keys:1$/, sub {
 	$t->write_keys('live.keys', line(3) =~ s/\n/\r\n/r) });
 stays('duplicate key', qr/duplicate access key in \S+live\.keys:3$/, sub {

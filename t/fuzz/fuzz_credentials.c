@@ -31,7 +31,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     static const char  more[] =
         "\n[another profile of the same file]\naws_access_key_id = x\n"
-        "aws_secret_access_key = y\nz\t=\n   more\n# end";
+        "aws_secret_access_key = y\nz\t=\n   more\n# end\n";
 
     input.data = (u_char *) data;
     input.len = size;
@@ -136,7 +136,7 @@ naive_parse(s3_credentials_t *cred, s3_str_t text, s3_str_t profile)
 
     memset(cred, 0, sizeof(s3_credentials_t));
 
-    if (has_control(text)) {
+    if (has_control(text) || (text.len && text.data[text.len - 1] != '\n')) {
         return 0;
     }
 

@@ -25,10 +25,10 @@ typedef struct {
 static const file_t  good[] = {
 
     { "[gateway]\n" AWS, 0, "an AWS profile" },
-    { "[gateway]\naws_access_key_id=" KEY "\naws_secret_access_key=" SECRET,
-      0, "no spaces, and no last line feed" },
-    { "[gateway]\naws_secret_access_key=" SECRET "\naws_access_key_id=" KEY,
-      0, "the secret first" },
+    { "[gateway]\naws_access_key_id=" KEY "\naws_secret_access_key=" SECRET
+      "\n", 0, "no spaces" },
+    { "[gateway]\naws_secret_access_key=" SECRET "\naws_access_key_id=" KEY
+      "\n", 0, "the secret first" },
     { "[gateway]\nncloud_access_key_id = " KEY "\n"
       "ncloud_secret_access_key = " SECRET "\n", 0, "NAVER's names" },
     { "[gateway]\nncloud_access_key_id = " KEY "\n"
@@ -74,7 +74,11 @@ static const file_t  bad[] = {
 
     { "", 0, "an empty file" },
     { "\n\n", 0, "blank lines alone" },
-    { "# nothing", 0, "a comment alone" },
+    { "# nothing\n", 0, "a comment alone" },
+    { "[gateway]\n" AWS "# end", 4, "a comment without a line feed" },
+    { "[gateway]\naws_access_key_id = " KEY "\n"
+      "aws_secret_access_key = " SECRET, 3, "a secret without a line feed" },
+    { "[gateway]\n" AWS " ", 4, "blanks without a line feed" },
     { "[other]\n" AWS, 0, "no such profile" },
     { "[profile gateway]\n" AWS, 0, "the config file's form of a name" },
     { "[gateway ]x\n" AWS, 1, "text behind a profile" },
@@ -267,7 +271,7 @@ test_limits(void)
             text = guard_f("[p]\n"
                            "aws_access_key_id = %.*s\n"
                            "aws_secret_access_key = %.*s\n"
-                           "aws_session_token = %.*s",
+                           "aws_session_token = %.*s\n",
                            (int) v[0].len, v[0].data, (int) v[1].len,
                            v[1].data, (int) v[2].len, v[2].data);
 
@@ -353,7 +357,7 @@ test_keys(void)
              " a.b_c@d:e+f=g-H9  \t !#$%&'()*+-.:;<>?@[\\]^_`{|}~ \t "
              "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ \t\n"
              "#end\n"
-             "last AKIA4 s");
+             "last AKIA4 s\n");
     line = 0;
 
     is_int(s3_credentials_next_key(&key, &text, &line, &message), S3_KEY_NEXT,
@@ -378,7 +382,7 @@ test_keys(void)
     is_text(key.secret, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "its secret");
 
     is_int(s3_credentials_next_key(&key, &text, &line, &message), S3_KEY_NEXT,
-           "a key without a line feed");
+           "a key behind a comment");
     is_int(line, 9, "its line");
     is_text(key.tenant, "last", "its tenant");
     is_text(key.access_key, "AKIA4", "its id");
@@ -396,12 +400,12 @@ test_keys(void)
     is_int(s3_credentials_next_key(&key, &text, &line, &message), S3_KEY_END,
            "an empty file");
 
-    text = S("\n\n \n# none");
+    text = S("\n\n \n# none\n");
     line = 0;
     is_int(s3_credentials_next_key(&key, &text, &line, &message), S3_KEY_END,
            "a file without a key");
 
-    text = guard_f("%0128d %0128d %0256d", 1, 2, 3);
+    text = guard_f("%0128d %0128d %0256d\n", 1, 2, 3);
     line = 0;
     is_int(s3_credentials_next_key(&key, &text, &line, &message), S3_KEY_NEXT,
            "the longest key");
@@ -439,6 +443,10 @@ static const file_t  bad_keys[] = {
     { "\xef\xbb\xbf" "acme AKIA s\n", 1, "a byte order mark" },
     { "\xef\xbb\xbf", 1, "a byte order mark alone" },
     { "\xef\xbb\xbf# x\n", 1, "a byte order mark before a comment" },
+    { "acme AKIA s", 1, "a key without a line feed" },
+    { "acme AKIA s ", 1, "blanks behind a key, without a line feed" },
+    { "\n# comment", 2, "a comment without a line feed" },
+    { "\n ", 2, "blanks without a line feed" },
 };
 
 
@@ -509,7 +517,7 @@ test_key_bytes(void)
                 continue;
             }
 
-            text = S("axb cyd ezf");
+            text = S("axb cyd ezf\n");
             text.data[1 + 4 * field] = (u_char) c;
             line = 0;
 
