@@ -30,7 +30,7 @@ UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 
 SANITIZED := t/abort_torture.t \
 	$(filter-out t/abort_torture.t,$(wildcard t/abort_*.t)) t/clients.t \
-	t/example.t t/monitoring.t t/rgw_*.t t/sigv4_botocore.t t/soak.t
+	t/monitoring.t t/rgw_*.t t/soak.t
 VALGRIND := $(patsubst %,t/abort_%.t,fears operation path sigv4 policy target)
 FUZZ := $(CLANG) -Wno-unused-parameter -fsanitize=fuzzer,address,undefined \
 	-It/fuzz

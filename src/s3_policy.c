@@ -168,7 +168,15 @@ s3_regex_check(s3_str_t pattern)
             continue;
         }
 
-        if (pattern.data[i] != '(' || next[0] != '?') {
+        if (pattern.data[i] != '(') {
+            continue;
+        }
+
+        if (next[0] == '*' && next[1] >= 'a' && next[1] <= 'z') {
+            return "(*name:";
+        }
+
+        if (next[0] != '?') {
             continue;
         }
 

@@ -143,8 +143,9 @@ void s3_policy_init(s3_policy_t *p, s3_rule_t *rules, uint32_t n, void *buf);
 
 /*
  * A match that needs more steps than this is "unknown".  A step takes a
- * microsecond or two at most, so the limit bounds one match; the caller's clock bounds
- * all those of a request.
+ * microsecond or two at most - unless it repeats a class of many Unicode
+ * properties -, so the limit bounds one match; the caller's clock bounds all
+ * those of a request.
  */
 
 #define S3_REGEX_MATCH_LIMIT   3000
@@ -163,8 +164,9 @@ void s3_policy_init(s3_policy_t *p, s3_rule_t *rules, uint32_t n, void *buf);
 
 /*
  * What PCRE2 offers and a policy has no use for: NULL, or a message if
- * "pattern" has a recursion, a subroutine call, a callout, or \X, a step of
- * which may take as long as the key is; or what looks like one in a character
+ * "pattern" has a recursion, a subroutine call, a callout, \X or a script run,
+ * a step of which may take as long as the key is, or another (*name:...),
+ * which all have a shorter spelling; or what looks like one in a character
  * class, a comment, or a quotation.
  */
 

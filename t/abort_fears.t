@@ -37,7 +37,7 @@ my %pairs = (OLD => { secret => 'CANARY/secret+of+OLD' },
 my %same = (host => 'storage.test', keys => \%pairs, access_key => 'OLD');
 
 my $storage = $t->storage('storage', %same);
-my $backend = $t->decoy('backend');
+my $backend = $t->decoy('backend', deletes => 1);
 my $tls = $t->storage('tls', %same, tls =>
 	$t->certificate('tls', issuer => 'ca', san => ['storage.test']));
 my $forged = $t->storage('forged', %same, tls => $t->certificate('forged',

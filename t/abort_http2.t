@@ -17,7 +17,7 @@ my $t = S3Abort->new();
 S3Abort::need('nginx with HTTP/2', $t->has('http_v2_module'));
 
 my $storage = $t->storage();
-my $backend = $t->decoy('backend');
+my $backend = $t->decoy('backend', deletes => 1);
 
 $t->write_keys('tenants.keys', "alice AKIALICE CANARY/alice+secret\n");
 

@@ -34,6 +34,7 @@ my %client = map { $_->[0] => $t->certificate($_->[0], client => 1,
 	['revoked', issuer => 'ca', cn => 'alice'],
 	['odd', issuer => 'ca', cn => 'al/ice'],
 	['nul', issuer => 'ca', cn => "alice\0.evil"],
+	['nameless', issuer => 'ca', cn => ''],
 	['server-only', issuer => 'ca', cn => 'alice', client => 0]);
 
 $t->crl('ca', 'revoked');
@@ -194,13 +195,17 @@ is(tls(1, "/constant/media/k$q", 'alice'), "204 /media/k$q",
 
 # nginx itself answers 400 to a certificate that does not verify
 
-for (qw/ expired future unknown self revoked /) {
+for (qw/ expired future unknown self revoked server-only /) {
 	like(tls(1, "/media/alice/k$q", $_), qr/^40[03] \S*/, "E-30 $_");
 	$t->nothing_sent("E-30 $_: nothing sent");
 }
 
 is(tls(1, "/media/al/ice/k$q", 'odd'), '403 AccessDenied',
 	'a name that no tenant has');
+is(tls(1, "/constant/media/k$q", 'nameless'), "204 /media/k$q",
+	'a good certificate without a name');
+is(tls(1, "/media/alice/k$q", 'nameless'), '403 AccessDenied',
+	'E-30 the variable is empty');
 is(tls(1, "/media/alice/k$q", 'nul'), '403 AccessDenied',
 	'E-30 a NUL behind the name');
 

@@ -77,7 +77,7 @@ my $virtual = $t->storage('virtual', addressing => 'virtual');
 my $confirm = $t->storage('confirm', confirm => 1);
 my $decoy = $t->decoy();
 
-my @common = (['User-Agent', 'test'], ['Connection', 'close'],
+my @common = (['User-Agent', 'ngx_http_s3_abort_module'], ['Connection', 'close'],
 	['Content-Length', '0']);
 
 # What a good gateway sends, with the parts that a case changes.
@@ -184,8 +184,16 @@ my @bad = (
 	['wrong secret', { secret => 'wrong' }, qr/^signature: .*not match/],
 	['unknown key', { access_key => 'AKIA' }, qr/^signature: unknown/],
 	['another region', { region => 'us-standard' }, qr/^signature: region/],
-	['old date', { time => -960 }, qr/^x-amz-date/],
-	['date to come', { time => 960 }, qr/^x-amz-date/],
+	['bucket that is an address', { target => '/10.0.0.1/k?uploadId=A' },
+		qr/^bucket/],
+	['old date', { time => -90 }, qr/^x-amz-date/],
+	['date to come', { time => 90 }, qr/^x-amz-date/],
+	['User-Agent of a client', { without => 'user-agent',
+		headers => [['User-Agent', 'aws-cli']] }, qr/^User-Agent/m],
+	['Connection of a client', { without => 'connection',
+		headers => [['Connection', 'close, x-a']] }, qr/^Connection/m],
+	['line feed in a value', { signed_headers =>
+		[['x-amz-request-payer', "r\nX-Evil: 1"]] }, qr/^control bytes/m],
 	['body', { body => 'x', headers => [] }, qr/^incomplete/],
 	['body with a length', { body => 'xxxxx',
 		headers => [['content-length', 5]], without =>
@@ -269,8 +277,11 @@ for my $query ('uploadId=A', 'x;UPLOADID', 'a?%75ploadid=') {
 $decoy->{reported} = () = $decoy->violations();
 like(talk($decoy, "GET /a?uploadId=A HTTP/1.1\r\nConnection: close\r\n\r\n"),
 	qr/decoy/, 'answer of a back-end');
-talk($decoy, "DELETE /a?list HTTP/1.1\r\nConnection: close\r\n\r\n");
 is(seen($decoy), '', 'other requests to a back-end');
+talk($decoy, "DELETE /a?list HTTP/1.1\r\nConnection: close\r\n\r\n");
+like(seen($decoy), qr/^a DELETE/, 'violation: a back-end sees a DELETE');
+$decoy->{deletes} = 1;
+is(seen($decoy), '', 'a back-end that may see it');
 
 ###############################################################################
 #

@@ -433,8 +433,10 @@ is(status('/media/k'), '204 ', 'I-06 a new master');
 
 gate();
 @clients = in_flight(10, '/media/quit');
+my $logged = length $t->error_log();
 kill 'QUIT', $t->{nginx_pid};
-$t->wait_for(sub { $t->error_log() =~ /signal 3 .*received(?!.*signal 3)/s });
+$t->wait_for(sub { my $log = substr $t->error_log(), $logged;
+	$log =~ /signal 3 .*received/ && $log =~ /gracefully shutting down/ });
 sleep 0.2;
 ok(alive($t->{nginx_pid}), 'I-06 QUIT waits');
 open_gate();

@@ -14,7 +14,7 @@ use S3Abort;
 
 my $t = S3Abort->new();
 my $storage = $t->storage();
-my $backend = $t->decoy('backend');
+my $backend = $t->decoy('backend', deletes => 1);
 
 $t->run(<<'EOF');
 

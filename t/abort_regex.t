@@ -374,6 +374,8 @@ for (
 	['H-03 recursion, Oniguruma\'s form', 'allow "key~(?<x>a\\g<x>?b)"',
 		qr/invalid condition/],
 	['H-03 \\X', 'allow "key~a\X+b"', qr/invalid condition .*: \\X/],
+	['H-03 a script run', 'allow "key~(*sr:(.*)(.*))x"',
+		qr/invalid condition .*: \(\*name:/],
 	['H-03 recursion behind a quotation', 'allow "key~\\Q[\\E(?R)?"',
 		qr/invalid condition/],
 	['H-03 what may be a recursion', 'allow "key~a[(?1)]"',

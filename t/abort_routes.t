@@ -15,7 +15,7 @@ use S3Abort;
 
 my $t = S3Abort->new();
 my $storage = $t->storage();
-my $backend = $t->decoy('backend');
+my $backend = $t->decoy('backend', deletes => 1);
 my $redirecting = $t->decoy('redirecting', unchecked => 1, answer =>
 	{ status => 200, body => '', headers =>
 	[['X-Accel-Redirect', '/inner/key?uploadId=A']] });
@@ -372,6 +372,10 @@ sub at($port, $target, @headers) {
 	my $r = $t->request(S3Abort::request_bytes('DELETE', $target, @headers),
 		port => $port);
 
+	# a mirror and a post_action may come behind the answer
+
+	$t->audit($r);
+
 	return "$r->{status}" . ($r->{code} && " $r->{code}")
 		. join '', map { " $_->{target}" } $t->sent();
 }
@@ -381,6 +385,7 @@ sub saw($name) {
 }
 
 sub backend_saw() {
+	$backend->settle();
 	return saw('backend');
 }
 

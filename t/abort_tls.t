@@ -49,7 +49,8 @@ my %fine = (
 
 for (sort keys %bad, keys %fine) {
 	$t->storage($_, %same, tls => $t->certificate("tls.$_",
-		@{$bad{$_} // $fine{$_}}));
+		@{$bad{$_} // $fine{$_}}),
+		$_ eq 'wrong_name' ? (sni => '(?:storage|other)\.test') : ());
 }
 
 my $crl = $t->crl('ca', 'tls.revoked');

@@ -68,6 +68,7 @@ use File::Temp qw/ tempdir /;
 use IO::Handle;
 use IO::Socket::INET;
 use JSON::PP;
+use MIME::Base64 qw/ encode_base64 /;
 use POSIX qw/ WNOHANG /;
 use Test::More;
 use Time::HiRes qw/ time sleep /;
@@ -119,7 +120,7 @@ sub new($class, %o) {
 
 	# connections of a worker that ends without a timer have no pointer left
 
-	$self->write('sanitizer/leaks', join '', map { "leak:$_\n" }
+	$self->write('sanitizer/leaks', join '', map { "leak:^$_\$\n" }
 		'ngx_http_regex_compile', 'ngx_ssl_handshake', 'ngx_ssl_recv',
 		'ngx_event_process_init');
 	$self->write('html/index.html', "index\n");
@@ -193,8 +194,21 @@ sub dir($self) {
 
 # A string that must be in no log and in no answer.
 
+# Nor may what is easily made of it be there.
+
 sub canary($self, $string) {
-	$self->{secrets}{$string} = 1;
+	$self->{secrets}{$_} = 1 for $string, unpack('H*', $string),
+		SigV4::uri_encode($string);
+
+	# in Base64, wherever it stands; without what depends on its neighbours
+
+	if (length $string > 11) {
+		for (0 .. 2) {
+			my $text = encode_base64("\0" x $_ . $string, '');
+			$self->{secrets}{substr $text, 4, -4} = 1;
+		}
+	}
+
 	return $string;
 }
 
@@ -878,8 +892,8 @@ my $STOCK = qr/^[\d\/]+\ [\d:]+\ \[debug\]\ \d+\#\d+:\ \*\d+\ (?:
 	)/ix;
 
 sub leaks($self) {
-	my @lines = map { split /\n/, $self->read($_) }
-		qw/ error.log access.log nginx.stderr nginx.log /;
+	my @lines = map { split /\n/, $self->read($_) } 'nginx.stderr',
+		grep { -f } glob "$self->{dir}/*.log*";
 	my @answers = split /\n/, $self->{answers};
 	my $secret = join '|', map { quotemeta } keys %{$self->{secrets}};
 	my %signature = map { $_ => 1 } keys %{$self->{signatures}},

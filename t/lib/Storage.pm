@@ -12,6 +12,9 @@ package Storage;
 #     unix           a path that it listens on, besides
 #     decoy          a back-end that must never see an abort
 #     unchecked      true: the requests seen are not judged
+#     any_date       true: but for the date that they are signed with
+#     deletes        true: a decoy that DELETEs may come to, which are no aborts
+#     sni            the name in SNI, a regex, if it is not that of Host
 #     confirm        true: an abort may be followed by its ListParts
 #     answer         what to answer, see below; default 204
 #     greeting       bytes that are sent as soon as a connection is accepted
@@ -214,6 +217,7 @@ sub sent($self) {
 }
 
 # A connection of our own: once it is accepted, all earlier ones have been.
+# What came over them has been read then, too, or soon is.
 
 sub settle($self) {
 	my $s = IO::Socket::INET->new(PeerAddr => $self->address())
@@ -226,11 +230,25 @@ sub settle($self) {
 
 	while (time() < $end) {
 		$self->all_events();
-		return unless $self->{barriers}{$port};
+		last unless $self->{barriers}{$port};
 		sleep 0.002;
 	}
 
-	die "storage $self->{name} does not accept connections\n";
+	die "storage $self->{name} does not accept connections\n"
+		if $self->{barriers}{$port};
+
+	$end = time() + 0.5;
+	sleep 0.002 while $self->is_reading() && time() < $end;
+}
+
+sub is_reading($self) {
+	my %open;
+
+	for my $e ($self->all_events()) {
+		$open{$e->{conn}} = $e->{event} eq 'connection';
+	}
+
+	return scalar grep { $_ } values %open;
 }
 
 sub parse_request($e) {
@@ -265,13 +283,31 @@ my @REQUIRED = qw/
 /;
 
 sub violations($self) {
+	my @events = $self->{unchecked} ? () : $self->all_events();
+
 	$self->{aborted} = {};
 
-	return map { my $r = parse_request($_); map { "$_\n$r->{raw}" }
-		$self->{decoy} ? decoy_violations($r)
+	return (map { my $r = parse_request($_); map { "$_\n$r->{raw}" }
+		$self->{decoy} ? $self->decoy_violations($r)
 		: $self->request_violations($r) }
 		grep { $_->{event} eq 'request' || $_->{event} eq 'partial' }
-		$self->{unchecked} ? () : $self->all_events();
+		@events),
+		(map { "the storage died: $_->{why}" }
+		grep { $_->{event} eq 'died' } @events),
+		(map { "SNI \"$_->{sni}\" for $self->{host}" } grep { $_->{event} eq 'tls'
+		&& !$self->{decoy} && !$self->is_sni($_) } @events);
+}
+
+# OpenSSL does not say what a TLS 1.2 session was resumed for.
+
+sub is_sni($self, $e) {
+	my $sni = $e->{sni};
+	my $host = $self->{host} =~ s/:\d+\z//r;
+
+	return 1 if $e->{reused} && $e->{version} eq 'TLSv1_2';
+	return $sni =~ /^$self->{sni}\z/ if defined $self->{sni};
+	return $self->{addressing} eq 'virtual' ? $sni =~ /^.+\.\Q$host\E\z/
+		: $sni eq $host;
 }
 
 sub signatures($self) {
@@ -279,9 +315,11 @@ sub signatures($self) {
 		$self->all_events();
 }
 
-sub decoy_violations($r) {
+sub decoy_violations($self, $r) {
 	my ($query) = ($r->{target} // '') =~ /\?(.*)/s;
 
+	return "a DELETE came to a back-end"
+		if ($r->{method} // '') eq 'DELETE' && !$self->{deletes};
 	return map { "an abort came to a back-end: $_" }
 		grep { SigV4::uri_decode($_) =~ /^uploadid(?:=|\z)/i }
 		($r->{method} // '') eq 'DELETE' ? split /[&;?]/, $query // ''
@@ -315,6 +353,7 @@ sub request_violations($self, $r) {
 
 	push @v, "version $r->{version}" if $r->{version} ne 'HTTP/1.1';
 	push @v, 'body' if $r->{body} ne '';
+	push @v, 'control bytes' if $r->{raw} =~ s/\r\n//gr =~ /[\0-\x1f\x7f]/;
 
 	if ($self->{addressing} eq 'virtual') {
 		($key, $id) = $r->{target} =~ m!^/($path)\?\Q$query\E($value)\z!;
@@ -338,8 +377,8 @@ sub request_violations($self, $r) {
 }
 
 sub bucket_violations($bucket) {
-	return $bucket =~ /^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]\z/ ? ()
-		: "bucket $bucket";
+	return $bucket =~ /^[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9]\z/
+		&& $bucket !~ /^\d+(?:\.\d+){3}\z/ ? () : "bucket $bucket";
 }
 
 sub id_violations($wire) {
@@ -379,6 +418,12 @@ sub header_violations($self, $r) {
 
 	push @v, "Content-Length: $r->{header}{'content-length'}"
 		if ($r->{header}{'content-length'} // '0') ne '0';
+	push @v, "User-Agent: $r->{header}{'user-agent'}"
+		if ($r->{header}{'user-agent'} // '')
+		ne 'ngx_http_s3_abort_module';
+	push @v, "Connection: $r->{header}{connection}"
+		if ($r->{header}{connection} // '')
+		!~ /^(?:keep-alive|close)\z/;
 	push @v, 'x-amz-content-sha256'
 		if ($r->{header}{'x-amz-content-sha256'} // '')
 		ne SigV4::EMPTY_SHA256;
@@ -399,7 +444,7 @@ sub header_violations($self, $r) {
 
 	my $time = SigV4::amz_epoch($p{time});
 	push @v, "x-amz-date $p{time}" if !defined $time
-		|| abs($time - $r->{time}) > 900;
+		|| !$self->{any_date} && abs($time - $r->{time}) > 60;
 
 	return @v;
 }
@@ -493,7 +538,7 @@ sub connection($self, $sock, $n, $context) {
 	while (defined(my $raw = $self->read_request($sock, \$buffer))) {
 		$self->record('request', raw => $raw);
 		my $request = parse_request({ raw => $raw });
-		last unless $self->respond($sock, $request);
+		last unless $self->respond($sock, $request, \$buffer);
 	}
 
 	$self->record('partial', raw => $buffer) if length $buffer;
@@ -538,9 +583,10 @@ sub read_request($self, $sock, $buffer) {
 
 ###############################################################################
 
-# Returns true if the connection may carry another request.
+# Returns true if the connection may carry another request.  What came behind
+# this one is in the buffer.
 
-sub respond($self, $sock, $request) {
+sub respond($self, $sock, $request, $buffer) {
 	my ($answer, $n) = $self->next_answer($request);
 	my $bytes = $answer->{raw} // $self->response($answer, $n);
 
@@ -551,8 +597,12 @@ sub respond($self, $sock, $request) {
 		or return 0;
 
 	my $then = $answer->{then} // '';
-	sysread $sock, my $gone, 1 if $then eq 'hang';
-	reset_connection($sock) if $then eq 'rst';
+	sysread $sock, $$buffer, 65536, length $$buffer if $then eq 'hang';
+
+	if ($then eq 'rst') {
+		$self->record('partial', raw => $$buffer) if length $$buffer;
+		reset_connection($sock);
+	}
 
 	return 0 if $then || $answer->{no_length};
 	return ($request->{header}{connection} // '') !~ /close/i;
