@@ -38,7 +38,8 @@ FUZZERS := $(patsubst t/fuzz/fuzz_%.c,$(BUILD)/fuzz/%,$(wildcard t/fuzz/fuzz_*.c
 
 PACKAGE := $(BUILD)/package/built
 PACKAGE_SOURCES := $(SOURCES) $(wildcard debian/* debian/source/* docs/*.md \
-	*.md LICENSE) examples/gateway.conf examples/hardening.conf tools/man
+	*.md LICENSE monitoring/*) $(patsubst %,examples/%,gateway.conf \
+	hardening.conf kubernetes.yaml) tools/man
 
 .PHONY: all help run test test-parts check unit fuzz fuzz-long asan valgrind soak \
 	package bench bench-instructions clean install-run install-test install-package \

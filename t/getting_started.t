@@ -133,7 +133,7 @@ my $conf = block('4. The configuration', 'nginx');
 $conf =~ s/(listen\s+)443/${1}127.0.0.1:$port/;
 $conf =~ s/(server\s+)\Q$STORAGE\E:443/${1}127.0.0.1:@{[$t->port(2)]}/;
 $conf =~ s/(region .*)/$1 ssl_trusted_certificate $dir\/ca.crt;/;
-$t->write('conf.d/s3_abort.conf', local_names($conf));
+$t->write('conf.d/gateway.conf', local_names($conf));
 
 unlike(succeeds('4. The configuration'), qr/\[(?:warn|emerg)\]/,
 	'no warnings');

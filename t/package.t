@@ -230,7 +230,8 @@ END
 		'changed, and reloaded' => 'ACME7',
 		'changed, and restarted' => '403 InvalidAccessKeyId',
 		'stopped' => 'inactive',
-		'logged' => '0',
+		'in plain text' => 'No such file or directory',
+		'logged' => 'InvalidAccessKeyId',
 	}, 'hardened') or diag($said);
 }
 
