@@ -346,6 +346,8 @@ my @bad = (
 	['sigv4: unknown parameter', qr/"color=red"/, identity =>
 		"$sigv4 color=red; # <--"],
 	['sigv4: skew', qr/"skew=long"/, identity => "$sigv4 skew=long; # <--"],
+	['sigv4: a skew of more than a week', qr/"skew=604801"/,
+		identity => "$sigv4 skew=604801; # <--"],
 	['sigv4: keys twice', qr/keys=/, identity => "$sigv4 keys=a; # <--"],
 	['sigv4: absent file', qr!none\.keys!, where => 0, identity =>
 		's3_abort_identity sigv4 keys=%%TESTDIR%%/none.keys; # <--'],
