@@ -25,6 +25,7 @@ static void test_regex_check(void);
 static void test_regex(void);
 static void test_regex_tenant(void);
 static void test_regex_limits(void);
+static void test_regex_stack(void);
 static void test_age(void);
 static void test_if(void);
 static void test_rule(void);
@@ -79,6 +80,9 @@ main(void)
         test_regex_tenant();
         test_regex_limits();
     }
+
+    test_regex_stack();
+    pcre2_jit_stack_assign(match_context, NULL, stack);
 
     test_age();
     test_if();
@@ -1053,6 +1057,41 @@ test_regex_tenant(void)
            match_name(cases[i].match));
     }
 
+    reset();
+}
+
+
+/* a match that JIT's stack has no room for */
+
+static void
+test_regex_stack(void)
+{
+    char                  text[1025];
+    s3_condition_t        c;
+    pcre2_jit_stack      *small;
+    s3_policy_request_t   req;
+
+    memset(text, 'a', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+
+    jit = 1;
+    small = pcre2_jit_stack_create(8192, 8192, NULL);
+
+    request_init(&req);
+    req.subjects[S3_SUBJECT_KEY] = guard_z(text);
+
+    c = regex(S3_SUBJECT_KEY, "(?:(a)|b)+");
+
+    is_match(match(c, &req), S3_YES, "a stack with room");
+    is_int(req.regex_errors, 0, "no error");
+
+    pcre2_jit_stack_assign(match_context, NULL, small);
+
+    is_match(match(c, &req), S3_UNKNOWN, "a stack without room");
+    is_int(req.regex_errors, 1, "which is counted");
+
+    pcre2_jit_stack_free(small);
+    jit = 0;
     reset();
 }
 
