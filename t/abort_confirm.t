@@ -56,7 +56,11 @@ my $http2 = !$t->has('http_v2_module') ? '' : 'server { '
 	: 'listen 127.0.0.1:%%PORT_2%% http2;')
 	. 's3_abort_pass $http_x_endpoint policy=all; }';
 
-$t->run(<<'EOF' =~ s/%%MORE%%/$endpoints$http2/r);
+# kept for a configuration, as without "keepalive" since then
+
+my $local = $t->has_version('1.29.7') ? ' local' : '';
+
+$t->run(<<'EOF' =~ s/%%MORE%%/$endpoints$http2/r =~ s/%%LOCAL%%/$local/gr);
 
 %%LOAD%%
 %%GLOBALS%%
@@ -79,12 +83,12 @@ http {
 
     upstream kept {
         server %%STORAGE%%;
-        keepalive 4;
+        keepalive 4%%LOCAL%%;
     }
 
     upstream kept_tls {
         server %%STORAGE_tls%%;
-        keepalive 4;
+        keepalive 4%%LOCAL%%;
     }
 
     %%MORE%%
