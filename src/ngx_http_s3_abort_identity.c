@@ -22,6 +22,9 @@ static s3_error_t ngx_http_s3_abort_trusted(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
 static ngx_uint_t ngx_http_s3_abort_count(ngx_http_request_t *r,
     ngx_str_t *name);
+#if (NGX_HTTP_SSL)
+static ngx_uint_t ngx_http_s3_abort_is_verified_here(ngx_http_request_t *r);
+#endif
 static s3_error_t ngx_http_s3_abort_certificate(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
 static s3_error_t ngx_http_s3_abort_sigv4(ngx_http_request_t *r,
@@ -144,6 +147,47 @@ ngx_http_s3_abort_count(ngx_http_request_t *r, ngx_str_t *name)
 }
 
 
+#if (NGX_HTTP_SSL)
+
+/*
+ * Not by another server, with other certificates: nginx compares SNI and Host,
+ * but only where the client sent a name that some server has.  A session of
+ * TLS 1.3 that began with another name may be resumed, in nginx before 1.26.3
+ * and 1.27.4 (CVE-2025-23419).
+ */
+
+static ngx_uint_t
+ngx_http_s3_abort_is_verified_here(ngx_http_request_t *r)
+{
+    SSL                      *ssl;
+    const char               *name, *began;
+    ngx_http_ssl_srv_conf_t  *sscf;
+
+    sscf = ngx_http_get_module_srv_conf(r, ngx_http_ssl_module);
+
+    if (sscf->verify == 0 || r->connection->ssl == NULL) {
+        return 0;
+    }
+
+    ssl = r->connection->ssl->connection;
+
+    if (SSL_get_SSL_CTX(ssl) != sscf->ssl.ctx) {
+        return 0;
+    }
+
+    if (!SSL_session_reused(ssl)) {
+        return 1;
+    }
+
+    name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    began = SSL_SESSION_get0_hostname(SSL_get0_session(ssl));
+
+    return name && began ? ngx_strcmp(name, began) == 0 : name == began;
+}
+
+#endif
+
+
 static s3_error_t
 ngx_http_s3_abort_certificate(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity)
@@ -152,18 +196,7 @@ ngx_http_s3_abort_certificate(ngx_http_request_t *r,
 
 #if (NGX_HTTP_SSL)
 
-    ngx_http_ssl_srv_conf_t    *sscf;
-
-    sscf = ngx_http_get_module_srv_conf(r, ngx_http_ssl_module);
-
-    /*
-     * Another server's certificates: nginx compares SNI and Host, but only
-     * where the client sent a name that some server has.
-     */
-
-    if (sscf->verify == 0 || r->connection->ssl == NULL
-        || SSL_get_SSL_CTX(r->connection->ssl->connection) != sscf->ssl.ctx)
-    {
+    if (!ngx_http_s3_abort_is_verified_here(r)) {
         return S3_ACCESS_DENIED;
     }
 

@@ -116,6 +116,8 @@ my @good = (
 			'allow_plaintext on;')],
 	['plaintext to loopback', endpoint => endpoint(url =>
 		'http://127.8.9.1')],
+	['plaintext to a name of loopback', endpoint => endpoint(url =>
+		'http://localhost:8080')],
 	['plaintext to IPv6 loopback', endpoint =>
 		endpoint(url => 'http://[::1]:8080')],
 	['https with the system\'s CAs', endpoint =>

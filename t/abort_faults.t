@@ -821,14 +821,14 @@ is(join('', map { "$_->{event} " . ($_->{why} // '') }
 # E-30: a TLS session of one server, used for another
 
 for my $version (qw/ tls1_2 tls1_3 /) {
-	my $via = sub ($sni, $session) {
+	my $via = sub ($sni, $session, $name = "-servername $sni") {
 		my $request = S3Abort::request_bytes('DELETE',
 			"/media/alice/k$q", Host => $sni, Connection => 'close');
 		$t->write('request', $request);
 		$t->mark();
 
 		my $command = "openssl s_client -connect 127.0.0.1:"
-			. $t->port(5) . " -servername $sni -$version -ign_eof"
+			. $t->port(5) . " $name -$version -ign_eof"
 			. " -cert $client->{cert} -key $client->{key}"
 			. " $session $dir/session.$version < $dir/request";
 		my $out = qx/$command 2>&1/;
@@ -845,6 +845,16 @@ for my $version (qw/ tls1_2 tls1_3 /) {
 	like($via->('other.test', '-sess_in'), qr/^\w+ session, (?!2)/,
 		"$name but not with another server");
 	$t->nothing_sent("$name nothing sent");
+
+	# without a name, which is the first server's
+
+	is($via->('gw.test', '-sess_out', '-noservername'), 'New session, 204',
+		"$name no SNI");
+	is($via->('gw.test', '-sess_in', '-noservername'),
+		'Reused session, 204', "$name no SNI, and the same again");
+	like($via->('other.test', '-sess_in'), qr/^\w+ session, (?!2)/,
+		"$name no SNI, then another server");
+	$t->nothing_sent("$name no SNI, nothing sent");
 }
 
 ###############################################################################

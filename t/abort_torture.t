@@ -281,9 +281,10 @@ for my $n (1e9, 1) {
 	is((counted($n))[1], $n == 1 ? 1 : 0, 'and did the clock fail');
 }
 
-# the other one, of the first expression and of a later one
+# the other one, of the first expression and of a later one; a sanitizer's own
+# clock_gettime() hides who calls
 
-for my $n (1, 2) {
+for my $n ($sanitized ? () : (1, 2)) {
 	order(WALL | OURS, $n);
 	my $r = $t->request(bytes('/media/alice-1'));
 	is((counted($n))[1], 1, "a clock that fails, $n: it did");

@@ -437,7 +437,7 @@ sub ticks($seconds) {
 	tick() while time() < $end;
 }
 
-sub until_true($what, $sub, $seconds = 20) {
+sub until_true($what, $sub, $seconds = 60) {
 	my $end = time() + $seconds;
 
 	until ($sub->()) {
