@@ -314,7 +314,8 @@ ngx_http_s3_abort_not_implemented_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_s3_abort_content_handler(ngx_http_request_t *r)
 {
-    ngx_int_t  rc;
+    ngx_int_t                 rc;
+    ngx_http_s3_abort_ctx_t  *ctx;
 
     if (r != r->main
         || (r->headers_in.content_length_n <= 0 && !r->headers_in.chunked))
@@ -327,8 +328,10 @@ ngx_http_s3_abort_content_handler(ngx_http_request_t *r)
     rc = ngx_http_read_client_request_body(r, ngx_http_s3_abort_body_handler);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
-        ngx_http_s3_abort_refuse_body(r, ngx_http_s3_abort_find_ctx(r),
-                                      s3_error_from_status(rc));
+        ctx = ngx_http_get_module_ctx(r, ngx_http_s3_abort_module);
+
+        ngx_http_s3_abort_refuse_body(r, ctx, s3_error_from_status(rc));
+
         return rc;
     }
 
@@ -409,6 +412,8 @@ ngx_http_s3_abort_body_handler(ngx_http_request_t *r)
     ngx_http_finalize_request(r, ngx_http_s3_abort_answer(r));
 }
 
+
+/* what was announced came, or did not; an earlier refusal stays */
 
 static void
 ngx_http_s3_abort_refuse_body(ngx_http_request_t *r,

@@ -22,11 +22,11 @@ static s3_error_t ngx_http_s3_abort_trusted(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
 static ngx_uint_t ngx_http_s3_abort_count(ngx_http_request_t *r,
     ngx_str_t *name);
+static s3_error_t ngx_http_s3_abort_certificate(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
 #if (NGX_HTTP_SSL)
 static ngx_uint_t ngx_http_s3_abort_is_verified_here(ngx_http_request_t *r);
 #endif
-static s3_error_t ngx_http_s3_abort_certificate(ngx_http_request_t *r,
-    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
 static s3_error_t ngx_http_s3_abort_sigv4(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity);
 static s3_error_t ngx_http_s3_abort_authorization(ngx_http_request_t *r,
@@ -147,6 +147,33 @@ ngx_http_s3_abort_count(ngx_http_request_t *r, ngx_str_t *name)
 }
 
 
+static s3_error_t
+ngx_http_s3_abort_certificate(ngx_http_request_t *r,
+    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity)
+{
+    ngx_http_variable_value_t  *vv;
+
+#if (NGX_HTTP_SSL)
+
+    if (!ngx_http_s3_abort_is_verified_here(r)) {
+        return S3_ACCESS_DENIED;
+    }
+
+#endif
+
+    vv = ngx_http_get_flushed_variable(r, identity->verify);
+
+    if (vv == NULL || vv->not_found
+        || vv->len != sizeof("SUCCESS") - 1
+        || ngx_strncmp(vv->data, "SUCCESS", sizeof("SUCCESS") - 1) != 0)
+    {
+        return S3_ACCESS_DENIED;
+    }
+
+    return ngx_http_s3_abort_trusted(r, ctx, identity);
+}
+
+
 #if (NGX_HTTP_SSL)
 
 /*
@@ -186,33 +213,6 @@ ngx_http_s3_abort_is_verified_here(ngx_http_request_t *r)
 }
 
 #endif
-
-
-static s3_error_t
-ngx_http_s3_abort_certificate(ngx_http_request_t *r,
-    ngx_http_s3_abort_ctx_t *ctx, ngx_http_s3_abort_identity_t *identity)
-{
-    ngx_http_variable_value_t  *vv;
-
-#if (NGX_HTTP_SSL)
-
-    if (!ngx_http_s3_abort_is_verified_here(r)) {
-        return S3_ACCESS_DENIED;
-    }
-
-#endif
-
-    vv = ngx_http_get_flushed_variable(r, identity->verify);
-
-    if (vv == NULL || vv->not_found
-        || vv->len != sizeof("SUCCESS") - 1
-        || ngx_strncmp(vv->data, "SUCCESS", sizeof("SUCCESS") - 1) != 0)
-    {
-        return S3_ACCESS_DENIED;
-    }
-
-    return ngx_http_s3_abort_trusted(r, ctx, identity);
-}
 
 
 static s3_error_t

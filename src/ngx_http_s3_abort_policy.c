@@ -708,24 +708,19 @@ ngx_http_s3_abort_value(void *data, uint32_t index)
     ngx_int_t                  *variable;
     ngx_str_t                  *value;
     ngx_http_variable_value_t  *vv;
-    static ngx_str_t            unknown = ngx_null_string;
-
-    /* to nginx, what could not be had once is empty from then on */
-
-    if (j->failed) {
-        return ngx_http_s3_abort_pure(unknown);
-    }
 
     value = &j->values[index];
 
-    if (value->data == NULL) {
+    /* to nginx, what could not be had once is empty from then on */
+
+    if (value->data == NULL && !j->failed) {
         variable = j->policy->variables.elts;
 
         vv = ngx_http_get_flushed_variable(j->request, variable[index]);
 
         if (vv == NULL) {
             j->failed = 1;
-            return ngx_http_s3_abort_pure(unknown);
+            return ngx_http_s3_abort_pure(*value);
         }
 
         value->data = (u_char *) "";

@@ -92,6 +92,25 @@ my $endpoints = join '', map { <<"EOC" } sort keys %endpoints;
     }
 EOC
 
+# servers that share an address, each with certificates of its own choice
+
+my $optional = 'ssl_verify_client optional;';
+my $crl = "$optional ssl_crl %%TESTDIR%%/crl.ca.pem;";
+my $certificates = join '', map { <<"EOC" }
+    server {
+        listen       127.0.0.1:%%PORT_$_->[0]%% ssl;
+        server_name  $_->[1];
+        $_->[2]
+        s3_abort_identity certificate \$cn;
+        location / { s3_abort_pass kept policy=own; }
+    }
+
+EOC
+	[5, 'open.test', ''], [5, 'gw.test', $optional],
+	[7, 'other.test', "$optional ssl_client_certificate
+		%%TESTDIR%%/other-ca.crt;"], [7, 'gw.test', $crl],
+	[8, 'other.test', $optional], [8, 'gw.test', $crl];
+
 my $conf = <<"EOF";
 
 %%LOAD%%
@@ -225,59 +244,7 @@ $upstreams$endpoints
         location / { s3_abort_pass kept policy=all; }
     }
 
-    server {
-        listen 127.0.0.1:%%PORT_5%% ssl;
-        server_name open.test;
-        s3_abort_identity certificate \$cn;
-        location / { s3_abort_pass kept policy=own; }
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_5%% ssl;
-        server_name gw.test;
-        ssl_verify_client optional;
-        s3_abort_identity certificate \$cn;
-        location / { s3_abort_pass kept policy=own; }
-    }
-
-    # certificates of another CA, and another list of revoked ones
-
-    server {
-        listen 127.0.0.1:%%PORT_7%% ssl;
-        server_name other.test;
-        ssl_client_certificate %%TESTDIR%%/other-ca.crt;
-        ssl_verify_client optional;
-        s3_abort_identity certificate \$cn;
-        location / { s3_abort_pass kept policy=own; }
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_7%% ssl;
-        server_name gw.test;
-        ssl_verify_client optional;
-        ssl_crl %%TESTDIR%%/crl.ca.pem;
-        s3_abort_identity certificate \$cn;
-        location / { s3_abort_pass kept policy=own; }
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_8%% ssl;
-        server_name other.test;
-        ssl_verify_client optional;
-        s3_abort_identity certificate \$cn;
-        location / { s3_abort_pass kept policy=own; }
-    }
-
-    server {
-        listen 127.0.0.1:%%PORT_8%% ssl;
-        server_name gw.test;
-        ssl_verify_client optional;
-        ssl_crl %%TESTDIR%%/crl.ca.pem;
-        s3_abort_identity certificate \$cn;
-        location / { s3_abort_pass kept policy=own; }
-    }
-
-    server {
+$certificates    server {
         listen 127.0.0.1:%%PORT_6%%;
         s3_abort_identity sigv4 keys=%%TESTDIR%%/tenants.keys;
         location / { s3_abort_pass kept policy=own; }

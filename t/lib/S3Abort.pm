@@ -192,9 +192,7 @@ sub dir($self) {
 	return $self->{dir};
 }
 
-# A string that must be in no log and in no answer.
-
-# Nor may what is easily made of it be there.
+# A string that must be in no log and in no answer, nor what is easily made of it.
 
 sub canary($self, $string) {
 	$self->{secrets}{$_} = 1 for $string, unpack('H*', $string),

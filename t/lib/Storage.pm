@@ -294,8 +294,9 @@ sub violations($self) {
 		@events),
 		(map { "the storage died: $_->{why}" }
 		grep { $_->{event} eq 'died' } @events),
-		(map { "SNI \"$_->{sni}\" for $self->{host}" } grep { $_->{event} eq 'tls'
-		&& !$self->{decoy} && !$self->is_sni($_) } @events);
+		(map { "SNI \"$_->{sni}\" for $self->{host}" }
+		grep { $_->{event} eq 'tls' && !$self->{decoy}
+		&& !$self->is_sni($_) } @events);
 }
 
 # OpenSSL does not say what a TLS 1.2 session was resumed for.
