@@ -193,7 +193,16 @@ s3_request_check_bucket(s3_str_t bucket)
 s3_error_t
 s3_request_check_key(s3_str_t key)
 {
-    if (key.len == 0) {
+    size_t  i;
+
+    /*
+     * some storages cut off the slashes in front of a key: of these nothing
+     * would be left, as of DeleteBucket
+     */
+
+    for (i = 0; i < key.len && key.data[i] == '/'; i++) { /* void */ }
+
+    if (i == key.len) {
         return S3_EMPTY_KEY;
     }
 

@@ -157,6 +157,8 @@ my @bad = (
 	['fragment', { target => '/media/key?uploadId=A#b' }, qr/^target/],
 	['empty key', { target => '/media/?uploadId=A' }, qr/^target/],
 	['no key', { target => '/media?uploadId=A' }, qr/^target/],
+	['key of slashes', { target => '/media///?uploadId=A' },
+		qr/^key of slashes/],
 	['empty bucket', { target => '//key?uploadId=A' }, qr/^target/],
 	['bad bucket', { target => '/Media/key?uploadId=A' }, qr/^bucket/],
 	['dot segment', { target => '/media/a/../b?uploadId=A' }, qr/^dot/],

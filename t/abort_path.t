@@ -126,7 +126,6 @@ $t->aborts(map { [$_->[0], "/media/$_->[1]$q", "/media/$_->[2]$q"] }
 	['B-22 slash at the end', 'k/', 'k/'],
 	['three dots are no dot segment', '.../..k/k..', '.../..k/k..'],
 	['one byte', 'k', 'k'],
-	['one slash', '/', '/'],
 );
 
 $t->aborts(map { [$_->[0], "/$_->[1]$q", '400 InvalidURI'] }
@@ -170,6 +169,9 @@ $t->aborts(
 	['B-14 raw CR', "/media/a\rb$q", '400'],
 	['B-14 raw LF', "/media/a\nb$q", qr/^(?:400|)\z/],
 	['B-14 raw CR LF', "/media/a\r\nHost: x$q", qr/^(?:400|)\z/],
+	['K-28 a key that is a slash', "/media//$q", '400 InvalidRequest'],
+	['K-28 encoded', "/media/%2F$q", '400 InvalidRequest'],
+	['K-28 more of them', "/media//%2f//$q", '400 InvalidRequest'],
 	['B-15 fragment behind the id', "/media/k$q#x",
 		qr/^400 Invalid(?:URI|Argument)\z/],
 	['B-19 raw space', "/media/a b$q", '400'],

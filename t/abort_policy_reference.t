@@ -63,7 +63,7 @@ sub id_of_age($seconds) {
 
 sub random_key() {
 	my $key = join '/', map { pick(@SEGMENTS) } 1 .. 1 + rand 4;
-	return $key eq '' ? '/' : $key;
+	return $key =~ m{[^/]} ? $key : 'x';
 }
 
 # Values of the header fields; undef: there is none.

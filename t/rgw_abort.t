@@ -143,7 +143,8 @@ my @refused = (
 		"$path?versionId=V;uploadId=$id", "$path?uploadId=$id?x",
 		"$path?x?uploadId=$id"),
 	(map { [$_, '400 InvalidRequest'] }
-		"/media/?uploadId=$id", "/media?uploadId=$id"),
+		"/media/?uploadId=$id", "/media?uploadId=$id",
+		"/media//?uploadId=$id"),
 	(map { [$_, '400 InvalidURI'] }
 		"/media/uploads/alice/../bob/film?uploadId=$bobs",
 		"/media/uploads/alice/%2e%2e/bob/film?uploadId=$bobs",

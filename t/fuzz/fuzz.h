@@ -220,6 +220,21 @@ fuzz_is_text(s3_str_t s)
 }
 
 
+/* nothing else, or nothing at all */
+
+static inline int
+fuzz_is_slashes(s3_str_t s)
+{
+    size_t  i, n;
+
+    for (i = 0, n = 0; i < s.len; i++) {
+        n += (s.data[i] != '/');
+    }
+
+    return n == 0;
+}
+
+
 static inline int
 fuzz_has_dot_segment(s3_str_t s)
 {

@@ -615,7 +615,7 @@ check_request(abort_t *a, const storage_t *storage, s3_str_t bytes,
     }
 
     s = a->key;
-    fuzz_assert(s.data && s.len >= 1 && s.len <= 1024);
+    fuzz_assert(s.data && s.len <= 1024 && !fuzz_is_slashes(s));
     fuzz_assert(fuzz_is_text(s) && !fuzz_has_dot_segment(s));
 
     s = a->upload_id;

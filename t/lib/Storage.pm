@@ -399,6 +399,7 @@ sub key_violations($wire) {
 
 	push @v, 'encoding of the key'
 		if SigV4::uri_encode($key, '/') ne $wire;
+	push @v, 'key of slashes' if $key !~ m{[^/]};
 	push @v, 'key too long' if length $key > 1024;
 	push @v, 'control character in the key'
 		if $key =~ /[\x00-\x1f\x7f]/;

@@ -245,8 +245,7 @@ test_good(void)
         { "/bkt/a%2Fb?uploadId=X", "bkt", "a/b", "X", "an encoded slash" },
         { "/bkt/a//b?uploadId=X", "bkt", "a//b", "X", "an empty segment" },
         { "/bkt//k?uploadId=X", "bkt", "/k", "X", "a slash first" },
-        { "/bkt//?uploadId=X", "bkt", "/", "X", "a slash alone" },
-        { "/bkt/%2F?uploadId=X", "bkt", "/", "X", "an encoded slash alone" },
+        { "/bkt///k//?uploadId=X", "bkt", "//k//", "X", "slashes around" },
         { "/bkt/k/?uploadId=X", "bkt", "k/", "X", "a slash last" },
         { "/bkt/a%252Fb?uploadId=X", "bkt", "a%2Fb", "X",
           "doubly encoded, decoded once" },
@@ -435,6 +434,9 @@ test_bad(void)
 
         { "/bkt/?uploadId=A", "InvalidRequest", "an empty key" },
         { "/bkt?uploadId=A", "InvalidRequest", "no key" },
+        { "/bkt//?uploadId=A", "InvalidRequest", "a slash alone" },
+        { "/bkt/%2F?uploadId=A", "InvalidRequest", "an encoded slash alone" },
+        { "/bkt//%2f/?uploadId=A", "InvalidRequest", "slashes alone" },
 
         /* paths */
 
@@ -1016,7 +1018,10 @@ test_checks(void)
 
     is_int(s3_request_check_key(S("")), S3_EMPTY_KEY, "an empty key");
     is_int(s3_request_check_key(S("k")), S3_OK, "a key");
-    is_int(s3_request_check_key(S("/")), S3_OK, "a slash");
+    is_int(s3_request_check_key(S("/")), S3_EMPTY_KEY, "a slash");
+    is_int(s3_request_check_key(S("//")), S3_EMPTY_KEY, "two slashes");
+    is_int(s3_request_check_key(S("//k")), S3_OK, "slashes and a letter");
+    is_int(s3_request_check_key(S("k/")), S3_OK, "a letter and a slash");
     is_int(s3_request_check_key(S(" ")), S3_OK, "a space");
     is_int(s3_request_check_key(S("%2e%2e")), S3_OK, "not decoded again");
     is_int(s3_request_check_key(guard_fill('k', 1024)), S3_OK,
