@@ -470,12 +470,14 @@ struct ngx_http_s3_abort_ctx_s {
     unsigned                         let_go:1;    /* and in another one */
     unsigned                         other:1;     /* no abort at all */
     unsigned                         error_page:1;
+    unsigned                         recursive:1; /* error pages, there */
     unsigned                         has_identity:1;
     unsigned                         judging:1;   /* access is passed */
     unsigned                         judged:1;    /* by the policy */
     unsigned                         forwarded:1;
     unsigned                         unanswered:1;
     unsigned                         again:1;     /* the next attempt */
+    unsigned                         no_server:1; /* for the last attempt */
     unsigned                         resigned:1;
     unsigned                         answered:1;
     unsigned                         unauthorized:1;

@@ -207,7 +207,7 @@ static void
 ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx)
 {
-    ngx_uint_t                  i, n, nattempts, status;
+    ngx_uint_t                  i, n, nattempts, sent, status;
     ngx_msec_t                  msec;
     ngx_http_s3_abort_stat_t   *stat;
     ngx_http_upstream_state_t  *state;
@@ -220,13 +220,24 @@ ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
 
     state = r->upstream_states->elts;
     nattempts = ctx->confirming ? ctx->attempts : r->upstream_states->nelts;
+
+    if (ctx->no_server && !ctx->confirming) {
+
+        /* nginx has a state, with a name, for a server that there was not */
+
+        nattempts--;
+    }
+
     msec = 0;
+    sent = 0;
 
     for (i = 0; i < nattempts; i++) {
 
         if (state[i].peer == NULL) {
             continue;
         }
+
+        sent = 1;
 
         if (i) {
             ngx_http_s3_abort_add(stat->retries);
@@ -243,6 +254,10 @@ ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
         if (state[i].response_time != (ngx_msec_t) -1) {
             msec += state[i].response_time;
         }
+    }
+
+    if (!sent) {
+        return;
     }
 
     for (n = 0; n < NGX_HTTP_S3_ABORT_NBUCKETS - 1; n++) {

@@ -120,7 +120,8 @@ static ngx_int_t
 ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
 {
     ngx_int_t                      rc;
-    ngx_uint_t                     early;
+    ngx_uint_t                     early, taken;
+    ngx_http_core_loc_conf_t      *clcf;
     ngx_http_s3_abort_ctx_t       *ctx;
     ngx_http_s3_abort_srv_conf_t  *sscf;
     ngx_http_s3_abort_loc_conf_t  *slcf;
@@ -158,11 +159,14 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
         return ngx_http_s3_abort_refuse_redirect(r, ctx);
     }
 
-    if (r->post_action && ctx->captured) {
+    taken = slcf->pass == NGX_HTTP_S3_ABORT_ON
+            && ngx_http_s3_abort_parse(r, ctx) != S3_DECLINED;
+
+    if (r->post_action && (ctx->captured || taken)) {
 
         /*
-         * the request was answered; what comes now would hand it on, and an
-         * error would be logged as what the client got
+         * the request was answered; what comes now would hand it on, or send
+         * it, and an error would be logged as what the client got
          */
 
         ngx_http_finalize_request(r, NGX_OK);
@@ -170,11 +174,10 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
         return NGX_DONE;
     }
 
-    if (slcf->pass == NGX_HTTP_S3_ABORT_ON
-        && ngx_http_s3_abort_parse(r, ctx) != S3_DECLINED)
-    {
+    if (taken) {
+
         if (ctx->let_go && !ctx->captured && r->internal
-            && (r->err_status || r->error_page))
+            && (r->err_status || r->error_page || ctx->recursive))
         {
             return ngx_http_s3_abort_refuse_redirect(r, ctx);
         }
@@ -198,6 +201,14 @@ ngx_http_s3_abort_capture_handler(ngx_http_request_t *r)
 
     ctx->captured = 0;
     ctx->let_go = 1;
+
+    /* with recursive_error_pages, an error page may leave no trace */
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->recursive_error_pages && clcf->error_pages) {
+        ctx->recursive = 1;
+    }
 
     if (ctx->error_page) {
         ctx->error_page = 0;

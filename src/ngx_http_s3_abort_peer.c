@@ -143,6 +143,7 @@ ngx_http_s3_abort_get_peer(ngx_peer_connection_t *pc, void *data)
     rc = peer->get(pc, peer->data);
 
     if (rc != NGX_DONE) {
+        peer->ctx->no_server = (rc == NGX_BUSY);
         return rc;
     }
 
@@ -431,6 +432,17 @@ ngx_http_s3_abort_save_session(ngx_peer_connection_t *pc, void *data)
     ep = peer->ctx->endpoint;
 
     if (!ep->ssl_session_reuse) {
+        return;
+    }
+
+    /*
+     * TLS 1.2 has a session before nginx looks at the certificate, and one
+     * that is resumed has the result of its beginning
+     */
+
+    if (ep->ssl_verify
+        && SSL_get_verify_result(pc->connection->ssl->connection) != X509_V_OK)
+    {
         return;
     }
 

@@ -79,6 +79,21 @@ http {
         location /equals/ { s3_abort_pass off; return 402; }
         location /base/ { s3_abort_base_path /elsewhere; deny all; }
 
+        location /recursive/ {
+            s3_abort_pass off;
+            recursive_error_pages on;
+            error_page 403 = /error.html;
+            error_page 404 = @s3;
+            location /recursive/deny/ { deny all; }
+            location /recursive/if/ { if ($uri) { return 403; } }
+            location /recursive/proxied/ {
+                proxy_pass http://%%STORAGE_other%%;
+                proxy_intercept_errors on;
+            }
+        }
+
+        location @s3 { }
+
         location /proxied/ {
             s3_abort_pass off;
             proxy_pass http://%%STORAGE_other%%;
@@ -165,6 +180,15 @@ refused(ask(4, '/base/k?uploadId=A'), '403 AccessDenied',
 	'denied outside of the base path');
 refused(ask(4, '/equals/k?uploadId=A'), '403 AccessDenied',
 	'an error page with another status');
+
+for my $way (qw/ deny if /) {
+	refused(ask(4, "/recursive/$way/k?uploadId=A"), '403 AccessDenied',
+		"K-30 $way");
+}
+
+is(ask(4, '/recursive/proxied/k?uploadId=A')->{code}, 'AccessDenied',
+	'K-30 proxied');
+is(scalar(() = $t->sent()), 0, 'K-30 proxied: no abort');
 
 my $r = ask(4, '/proxied/k?uploadId=A');
 is("$r->{status} $r->{code}", '404 NotFound', 'intercepted where aborts are off');

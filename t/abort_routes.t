@@ -19,6 +19,7 @@ my $backend = $t->decoy('backend', deletes => 1);
 my $redirecting = $t->decoy('redirecting', unchecked => 1, answer =>
 	{ status => 200, body => '', headers =>
 	[['X-Accel-Redirect', '/inner/key?uploadId=A']] });
+my $deleting = $t->decoy('deleting', unchecked => 1);
 my $open = $t->decoy('open', unchecked => 1);
 
 $t->write_keys('tenants.keys', "alice AKIALICE CANARY/alice+secret\n");
@@ -355,6 +356,15 @@ http {
         location /media/off/ { s3_abort_pass off; rewrite ^ /s3 last; }
         location /media/accel/ { proxy_pass http://%%STORAGE_redirecting%%; }
         location /media/error/ { error_page 403 = /s3; deny all; }
+        location /media/post/ {
+            proxy_pass http://%%STORAGE_deleting%%;
+            post_action /s3;
+        }
+        location /media/post-named/ {
+            s3_abort_pass off;
+            proxy_pass http://%%STORAGE_deleting%%;
+            post_action @s3;
+        }
 
         location @s3 { s3_abort_pass storage policy=media; }
         location /s3 { s3_abort_pass storage policy=media; }
@@ -523,6 +533,21 @@ for my $way (qw/ try rewrite off accel /) {
 }
 
 is(at(6, "/media/error/k$q"), '403 AccessDenied', 'K-26 an error stays one');
+
+for (['post', 'alice'], ['post', ''], ['post-named', 'alice'],
+	['post-named', ''])
+{
+	my ($way, $tenant) = @$_;
+	my $logged = () = $t->access_log();
+	my $r = $t->request(S3Abort::request_bytes('DELETE',
+		"/media/$way/k$q", 'X-Tenant', $tenant), port => 6);
+
+	$t->wait_for(sub { $logged < (() = $t->access_log()) });
+
+	is(join(' ', $r->{status}, ($t->access_log())[-1]{status}), '200 200',
+		"K-31 $way \"$tenant\": let go, and logged as that");
+	is(scalar(() = $t->sent()), 0, "K-31 $way \"$tenant\": no abort");
+}
 
 # off is off
 

@@ -90,6 +90,19 @@ http {
         credentials  %%TESTDIR%%/storage.credentials;
     }
 
+    upstream busy {
+        zone   busy 64k;
+        server 127.0.0.1:%%PORT_9%% max_fails=2 fail_timeout=1h;
+        server 127.0.0.1:%%PORT_9%% max_fails=1 fail_timeout=1h backup;
+    }
+
+    s3_abort_endpoint busy {
+        url          http://busy;
+        host         storage.test;
+        region       kr-standard;
+        credentials  %%TESTDIR%%/storage.credentials;
+    }
+
     s3_abort_endpoint odd-1.2_3 {
         url          http://%%STORAGE%%;
         host         storage.test;
@@ -131,6 +144,11 @@ http {
         location /down/ {
             s3_abort_base_path /down;
             s3_abort_pass down policy=media;
+        }
+
+        location /busy/ {
+            s3_abort_base_path /busy;
+            s3_abort_pass busy policy=media;
         }
 
         location /odd/ {
@@ -383,6 +401,21 @@ counts('a retry', "/two/$k", '204 ', [requests('ALLOWED', 'OK'),
 $first->answer(204);
 $storage->answer(204);
 
+# a server that there is not is no attempt: nginx waits for fail_timeout
+
+my @unavailable = (requests('ALLOWED', 'ServiceUnavailable'),
+	'outcomes{endpoint=busy,outcome=FAILED} 1');
+
+for (['both are down', 'storage_responses{endpoint=busy,class=none} 2',
+	'storage_retries{endpoint=busy} 1'],
+	['one is left', 'storage_responses{endpoint=busy,class=none} 1'],
+	['none is left'])
+{
+	my ($name, @more) = @$_;
+	counts("K-32 $name", "/busy/$k", '502 ServiceUnavailable',
+		[@unavailable, @more]);
+}
+
 # what confirms an abort is no attempt
 
 my $part = { status => 200,
@@ -450,6 +483,7 @@ for my $endpoint (qw/ storage slow two confirm down odd-1.2_3 /) {
 	is((histogram($endpoint))[13], $outcomes,
 		"latency: a value for each abort sent, $endpoint");
 }
+is((histogram('busy'))[13], 2, 'K-32 latency: of servers that there are');
 
 ###############################################################################
 #
@@ -590,7 +624,7 @@ for my $d (qw/ NONE ALLOWED DENIED UNAUTHENTICATED INVALID /) {
 is_deeply({ map { $_->{endpoint} => $_->{credentials} } @{$json->{endpoints}} },
 	{ slow => "$dir/slow.credentials", two => "$dir/first.credentials",
 	confirm => "$dir/confirm.credentials",
-	map({ $_ => "$dir/storage.credentials" } qw/ storage down /),
+	map({ $_ => "$dir/storage.credentials" } qw/ storage down busy /),
 	'odd-1.2_3' => "$dir/$odd" }, 'JSON: the file of each endpoint');
 
 # G-15: labels
@@ -830,7 +864,7 @@ sub zone_lock($start) {
 }
 
 $t->expect_log(qr/shared memory zone "s3_abort" was locked by $holder/);
-$t->allow_log(qr/shared memory zone "buckets" was locked by $holder/);
+$t->allow_log(qr/shared memory zone "(?:buckets|busy)" was locked by $holder/);
 is(abort("/$k")->{status}, 204, 'H-11 a lock that is held stops no abort')
 	for 1 .. 2 * $WORKERS;
 is(abort('/otherbucket/k')->{status}, 403, 'H-11 and no refusal');
@@ -933,7 +967,7 @@ is(scalar(grep { /outcomes.*"many\d+",outcome="ABORTED"/ } keys %m), 300,
 ok(exists $m{s3_abort_candidate_differences_total},
 	'many endpoints: the whole page');
 $json = eval { JSON::PP->new->utf8->decode(get('/json')->{body}) };
-is(scalar @{$json->{endpoints}}, 306, 'many endpoints: JSON');
+is(scalar @{$json->{endpoints}}, 307, 'many endpoints: JSON');
 
 ###############################################################################
 #

@@ -58,6 +58,10 @@ my $crl = $t->crl('ca', 'tls.revoked');
 my $virtual = $t->storage('virtual', %same, addressing => 'virtual', tls =>
 	$t->certificate('virtual', issuer => 'ca', san => ['*.storage.test']));
 
+my $virtual12 = $t->storage('virtual12', %same, addressing => 'virtual',
+	tls => { %{$t->certificate('virtual12', issuer => 'ca',
+	san => ['*.storage.test'])}, versions => 'TLSv1_2' });
+
 my $mutual = $t->storage('mutual', %same, tls => {
 	%{$t->certificate('mutual', issuer => 'ca', san => ['storage.test'])},
 	ca => $client->{issuer} });
@@ -102,7 +106,7 @@ my $endpoints = '';
 
 for (sort keys %{$t->{storages}}) {
 	my $more = $_ eq 'revoked' ? "ssl_crl $crl;"
-		: $_ eq 'virtual' ? 'addressing virtual;'
+		: /^virtual/ ? 'addressing virtual;'
 		: $_ eq 'mutual' ? "ssl_certificate $client->{cert}; "
 			. "ssl_certificate_key $client->{key};"
 		: $_ eq 'stall' ? 'connect_timeout 500ms;' : '';
@@ -237,6 +241,12 @@ is(handshake($virtual)->{sni}, 'media.storage.test', 'addressing virtual: SNI');
 is(ask('virtual', 'a.b.c'), '502 ServiceUnavailable',
 	'addressing virtual: a bucket that the certificate does not cover');
 is_deeply([$t->sent('virtual')], [], 'addressing virtual: nothing sent');
+
+for my $bucket (qw/ a.b.c media media a.b.c media /) {
+	is(ask('virtual12', $bucket), $bucket eq 'media' ? '204 '
+		: '502 ServiceUnavailable', "K-29 $bucket");
+}
+is(handshake($virtual12)->{reused}, 1, 'K-29 good sessions are resumed');
 
 is(ask('mutual'), '204 ', 'ssl_certificate');
 is(handshake($mutual)->{client}, 'gateway', 'ssl_certificate: was sent');
