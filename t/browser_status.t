@@ -220,8 +220,8 @@ $storage->answer('403 InvalidAccessKeyId');
 own(2);
 shows('rejected', "The storage rejects the gateway\x{2019}s credentials",
 	'credentials', 'storage: rejected .*storage\.credentials');
-like(item('endpoints', 'storage', 'credentials rejected'), qr/^2, last /,
-	'credentials: the endpoint');
+$t->wait_for(sub { item('endpoints', 'storage', 'credentials rejected')
+	=~ /^2, last / }, 'credentials: the endpoint');
 
 $storage->answer(204);
 sleep 1;

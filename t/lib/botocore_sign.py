@@ -77,7 +77,8 @@ def random_bucket():
 def random_key():
     while True:
         key = text(PARTS, 1, 12)
-        if not any(s in ('.', '..') for s in key.split('/')):
+        segments = key.split('/')
+        if any(segments) and not any(s in ('.', '..') for s in segments):
             return key
 
 
