@@ -201,13 +201,16 @@ ngx_http_s3_abort_log_handler(ngx_http_request_t *r)
 }
 
 
-/* those that confirm an abort are none */
+/*
+ * Those that confirm an abort are none; nor is what nginx has for a server that
+ * there was not, a state with a name.
+ */
 
 static void
 ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
     ngx_http_s3_abort_ctx_t *ctx)
 {
-    ngx_uint_t                  i, n, nattempts, sent, status;
+    ngx_uint_t                  i, n, nattempts, status, tried;
     ngx_msec_t                  msec;
     ngx_http_s3_abort_stat_t   *stat;
     ngx_http_upstream_state_t  *state;
@@ -219,17 +222,10 @@ ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
     }
 
     state = r->upstream_states->elts;
-    nattempts = ctx->confirming ? ctx->attempts : r->upstream_states->nelts;
-
-    if (ctx->no_server && !ctx->confirming) {
-
-        /* nginx has a state, with a name, for a server that there was not */
-
-        nattempts--;
-    }
-
+    nattempts = ctx->confirming ? ctx->attempts
+                                : r->upstream_states->nelts - ctx->no_server;
     msec = 0;
-    sent = 0;
+    tried = 0;
 
     for (i = 0; i < nattempts; i++) {
 
@@ -237,7 +233,7 @@ ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
             continue;
         }
 
-        sent = 1;
+        tried = 1;
 
         if (i) {
             ngx_http_s3_abort_add(stat->retries);
@@ -256,7 +252,7 @@ ngx_http_s3_abort_count_attempts(ngx_http_request_t *r,
         }
     }
 
-    if (!sent) {
+    if (!tried) {
         return;
     }
 

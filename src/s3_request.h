@@ -87,7 +87,7 @@ s3_error_t s3_request_parse(s3_request_t *req, s3_str_t target, s3_str_t host,
 
 
 /* S3_OK or the error; for what a tenant asks and, again, for what the target
- * templates made of it */
+ * templates made of it.  A key that is nothing but slashes is an empty one */
 
 s3_error_t s3_request_check_bucket(s3_str_t bucket);
 s3_error_t s3_request_check_key(s3_str_t key);

@@ -517,8 +517,8 @@ sub has_lines($n) {
 	return !grep { $n{$_->{at}}++ } @{$policies[$n]};
 }
 
-# A machine that is busy with others may take the time that is for the regular
-# expressions of a request, which are unknown then.
+# Asks once more.  A machine that is busy with others may take the time that is
+# for the regular expressions of a request, which are unknown then.
 
 my $repeated = 0;
 

@@ -287,7 +287,8 @@ naive_parse(naive_t *n, s3_str_t target, s3_str_t host,
     e = naive_query(n, query, n->buf + target.len);
 
     if (e != S3_OK || !naive_bucket(n->bucket) || k > 1024
-        || fuzz_is_slashes(n->key) || !fuzz_is_text(n->key) || fuzz_has_dot_segment(n->key))
+        || fuzz_is_slashes(n->key) || !fuzz_is_text(n->key)
+        || fuzz_has_dot_segment(n->key))
     {
         return S3_INVALID_REQUEST;
     }

@@ -192,7 +192,8 @@ sub dir($self) {
 	return $self->{dir};
 }
 
-# A string that must be in no log and in no answer, nor what is easily made of it.
+# A string that must be in no log and in no answer, nor may what is easily made
+# of it.
 
 sub canary($self, $string) {
 	$self->{secrets}{$_} = 1 for $string, unpack('H*', $string),
