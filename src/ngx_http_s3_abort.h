@@ -145,6 +145,7 @@ struct ngx_http_s3_abort_file_s {
     ngx_err_t                        err;         /* of the last attempt */
     time_t                           loaded;
     ngx_uint_t                       bad;         /* what was read is older */
+    ngx_uint_t                       settled;     /* a change is read now */
     ngx_http_s3_abort_stat_t        *stat;        /* NULL without a zone */
 };
 

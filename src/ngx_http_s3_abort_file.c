@@ -12,9 +12,14 @@
 
 const char  ngx_http_s3_abort_file_no_memory[] = "does not fit into memory";
 
+/* see ngx_http_s3_abort_file_handler() */
+
+#define NGX_HTTP_S3_ABORT_FILE_SETTLE   1000    /* ms */
+
 #define NGX_HTTP_S3_ABORT_FILE_OK       0
 #define NGX_HTTP_S3_ABORT_FILE_SAME     1
 #define NGX_HTTP_S3_ABORT_FILE_BAD      2
+#define NGX_HTTP_S3_ABORT_FILE_CHANGES  3
 
 static ngx_uint_t ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file,
     gid_t gid, ngx_uint_t level, ngx_log_t *log);
@@ -38,6 +43,8 @@ ngx_http_s3_abort_file_add(ngx_conf_t *cf, ngx_http_s3_abort_file_t *file)
     ngx_http_s3_abort_main_conf_t   *smcf;
 
     smcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_s3_abort_module);
+
+    file->settled = 1;
 
     cln = ngx_pool_cleanup_add(cf->pool, 0);
     if (cln == NULL) {
@@ -101,9 +108,11 @@ void
 ngx_http_s3_abort_file_check_soon(ngx_http_s3_abort_file_t *file)
 {
     if (file->event.timer_set
-        && (ngx_msec_int_t) (file->event.timer.key - ngx_current_msec) > 1000)
+        && (ngx_msec_int_t) (file->event.timer.key - ngx_current_msec)
+           > NGX_HTTP_S3_ABORT_FILE_SETTLE)
     {
-        ngx_add_timer(&file->event, 1000);
+        file->settled = 1;
+        ngx_add_timer(&file->event, NGX_HTTP_S3_ABORT_FILE_SETTLE);
     }
 }
 
@@ -133,6 +142,10 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
             return NGX_HTTP_S3_ABORT_FILE_SAME;
         }
 
+        if (!file->settled) {
+            return NGX_HTTP_S3_ABORT_FILE_CHANGES;
+        }
+
         ngx_log_error(level, log, err, ngx_open_file_n " \"%V\" failed",
                       &file->path);
 
@@ -158,6 +171,11 @@ ngx_http_s3_abort_file_read(ngx_http_s3_abort_file_t *file, gid_t gid,
     if (ngx_http_s3_abort_file_same(&info, &file->info)) {
         (void) ngx_close_file(fd);
         return NGX_HTTP_S3_ABORT_FILE_SAME;
+    }
+
+    if (!file->settled) {
+        (void) ngx_close_file(fd);
+        return NGX_HTTP_S3_ABORT_FILE_CHANGES;
     }
 
     message = ngx_http_s3_abort_file_check(&info, gid, file->max_size);
@@ -336,10 +354,17 @@ ngx_http_s3_abort_file_readable(ngx_cycle_t *cycle,
 }
 
 
+/*
+ * A change that is seen is read a moment later: a file that is written in
+ * place, rather than renamed, is empty at first, and ends in the middle.
+ * The moment is a part of "refresh", so that a change is in force within it.
+ */
+
 static void
 ngx_http_s3_abort_file_handler(ngx_event_t *ev)
 {
     ngx_uint_t                 rc;
+    ngx_msec_t                 settle;
     ngx_http_s3_abort_file_t  *file = ev->data;
 
     if (ngx_exiting || ngx_terminate) {
@@ -364,7 +389,10 @@ ngx_http_s3_abort_file_handler(ngx_event_t *ev)
         ngx_http_s3_abort_count_stale(file);
     }
 
-    ngx_add_timer(ev, file->refresh);
+    settle = ngx_min(file->refresh / 2, NGX_HTTP_S3_ABORT_FILE_SETTLE);
+    file->settled = (rc == NGX_HTTP_S3_ABORT_FILE_CHANGES);
+
+    ngx_add_timer(ev, file->settled ? settle : file->refresh - settle);
 }
 
 
