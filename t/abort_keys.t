@@ -398,8 +398,9 @@ is(everywhere(1, key(3)), $UNKNOWN, 'I-07 once more, in the same length');
 is(everywhere(1, key(4)), 'alice', 'I-07 and the new key');
 is(join("\n", alerts()), '', 'I-07 no alert');
 
-# written in place, bit by bit, while the workers look: nobody reads the first
-# bit; what took longer than the workers wait is done again
+# gone for a moment, as editors do it, then written in place, bit by bit, while
+# the workers look: nobody reads the first bit; what took longer than the
+# workers wait is done again
 
 my ($n_written, %seen) = (0);
 
@@ -407,6 +408,9 @@ for (1 .. 30) {
 	last if $n_written == 5;
 
 	my $start = time();
+	rename "$dir/slow.keys", "$dir/away.keys" or die "slow.keys: $!\n";
+	sleep 0.2;
+	rename "$dir/away.keys", "$dir/slow.keys" or die "away.keys: $!\n";
 	open my $fh, '>', "$dir/slow.keys" or die "slow.keys: $!\n";
 	sleep 0.2;
 	syswrite $fh, line(1);
