@@ -26,11 +26,11 @@ OBJECTS := $(patsubst %,$(BUILD)/flags/%/done,none ssl v2)
 UNITS := $(patsubst t/unit/%.c,$(BUILD)/unit/%,\
 	$(subst t/unit/test_,t/unit/,$(wildcard t/unit/*.c)))
 
-# the longest one first
+# the longest ones first
 
-SANITIZED := t/abort_torture.t \
-	$(filter-out t/abort_torture.t,$(wildcard t/abort_*.t)) t/clients.t \
-	t/monitoring.t t/rgw_*.t t/soak.t
+TORTURE := t/abort_torture.t t/abort_torture_start.t
+SANITIZED := $(TORTURE) $(filter-out $(TORTURE),$(wildcard t/abort_*.t)) \
+	t/clients.t t/monitoring.t t/rgw_*.t t/soak.t
 VALGRIND := $(patsubst %,t/abort_%.t,fears operation path sigv4 policy target)
 FUZZ := $(CLANG) -Wno-unused-parameter -fsanitize=fuzzer,address,undefined \
 	-It/fuzz
@@ -66,8 +66,8 @@ check: test-parts
 	t/clients/install
 	$(PROVE) t
 	TEST_NGINX_BINARY=$(BUILD)/asan/nginx TEST_NGINX_MODULE= \
-		PATH=$(BUILD):$$PATH t/coverage $(BUILD)/asan/objs \
-		prove -j$(JOBS) --timer $(SANITIZED)
+		TEST_NGINX_TIMEOUT=900 PATH=$(BUILD):$$PATH \
+		t/coverage $(BUILD)/asan/objs prove -j$(JOBS) --timer $(SANITIZED)
 	t/bench/instructions
 	@$(MAKE) --no-print-directory valgrind
 
@@ -88,7 +88,7 @@ package: install-package  ## build the Debian package
 	@$(MAKE) --no-print-directory $(PACKAGE)
 
 valgrind: $(MODULE)     ## run a part of the tests under Valgrind
-	TEST_NGINX_BINARY=t/valgrind/nginx TEST_NGINX_TIMEOUT=300 \
+	TEST_NGINX_BINARY=t/valgrind/nginx TEST_NGINX_TIMEOUT=900 \
 		$(PROVE) $(VALGRIND)
 
 bench: install-bench $(MODULE)  ## compare with proxy_pass and others
