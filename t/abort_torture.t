@@ -9,7 +9,8 @@
 # from its pools one by one (NGX_DEBUG_PALLOC), so that there each single
 # allocation of the module's fails once.
 #
-# Of many calls, as in OpenSSL, not each fails; TEST_TORTURE_ALL: each does.
+# Of many calls, as in OpenSSL, not each fails; TEST_TORTURE_ALL: each does, one
+# of which is SSL_set_fd(), where nginx leaks the connection.
 
 ###############################################################################
 

@@ -430,7 +430,7 @@ sub exec_nginx($self, $log, $output, @arguments) {
 		$ENV{ASAN_OPTIONS} // ();
 	$ENV{LSAN_OPTIONS} = join ':', $options[1], 'print_suppressions=0',
 		$ENV{LSAN_OPTIONS} // ();
-	$ENV{UBSAN_OPTIONS} = join ':', $options[0], 'print_stacktrace=1',
+	$ENV{UBSAN_OPTIONS} = join ':', $options[0],
 		$ENV{UBSAN_OPTIONS} // ();
 	$SIG{PIPE} = 'DEFAULT';
 

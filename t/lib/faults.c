@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,13 +52,14 @@ static void           *program;
 
 static int is_ours(void)
 {
-    int             i, n;
-    void           *frames[12];
-    size_t          offset;
-    Dl_info         info;
-    static int      looking;
-    static size_t   from, to;
-    static char    *code;
+    int                     i, n;
+    void                   *frames[12];
+    size_t                  offset;
+    const char             *file;
+    struct dl_find_object   object;
+    static int              looking;
+    static size_t           from, to;
+    static char            *code;
 
     if (looking) {
         return 0;
@@ -75,22 +77,25 @@ static int is_ours(void)
     }
 
     for (i = 0; i < n; i++) {
-        if (dladdr(frames[i], &info) == 0) {
+        if (_dl_find_object(frames[i], &object) != 0) {
             continue;
         }
 
-        if (strstr(info.dli_fname, "/libcrypto") != NULL
-            || strstr(info.dli_fname, "/libssl") != NULL
-            || strstr(info.dli_fname, "/libc.so") != NULL)
+        file = object.dlfo_link_map->l_name;
+
+        if (strstr(file, "/libcrypto") != NULL
+            || strstr(file, "/libssl") != NULL
+            || strstr(file, "/libc.so") != NULL)
         {
             i = n;
             break;
         }
 
-        offset = (char *) frames[i] - (char *) info.dli_fbase;
+        offset = (char *) frames[i] - (char *) object.dlfo_map_start;
 
-        if (code ? info.dli_fbase == program && offset >= from && offset < to
-                 : strstr(info.dli_fname, "/module.so") != NULL)
+        if (code ? object.dlfo_map_start == program
+                   && offset >= from && offset < to
+                 : strstr(file, "/module.so") != NULL)
         {
             break;
         }
