@@ -504,20 +504,14 @@ unlike($t->error_log(), qr/buffered to a temporary file/, 'I-13 nowhere');
 # I-14: logs are reopened while they are written
 
 $t->wait_for(sub { (() = $t->access_log()) > 0 });
-rename "$dir/access.log", "$dir/access.log.before";
-kill 'USR1', $t->{nginx_pid};
-$t->wait_for(sub { -e "$dir/access.log" });
-sleep 0.2;
+$t->rotate('access.log', 'access.log.before');
 unlink "$dir/access.log.before";
 
 start_load();
 
 for (1 .. 20) {
 	sleep 0.05;
-	rename "$dir/access.log", "$dir/access.log.$_";
-	kill 'USR1', $t->{nginx_pid};
-	my $log = "$dir/access.log";
-	$t->wait_for(sub { -e $log });
+	$t->rotate('access.log', "access.log.$_");
 }
 
 ($seen, $n) = stop_load();

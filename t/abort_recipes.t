@@ -448,9 +448,7 @@ my $running = @children;
 
 while ($running && $rotations < 100) {
 	$rotations++;
-	rename "$dir/s3_abort.log", "$dir/s3_abort.log.$rotations";
-	kill 'USR1', $t->{nginx_pid};
-	$t->wait_for(sub { -e "$dir/s3_abort.log" });
+	$t->rotate('s3_abort.log', "s3_abort.log.$rotations");
 	sleep 0.02;
 	$running = grep { kill 0, $_->[0] and waitpid($_->[0],
 		POSIX::WNOHANG()) == 0 } @children;

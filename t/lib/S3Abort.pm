@@ -494,6 +494,25 @@ sub reload($self, %o) {
 	return $rc;
 }
 
+# Renames a log and has nginx open it again; waits until all workers have: a new
+# one is the master's alone for a moment, in which no worker should look for it.
+
+sub rotate($self, $log, $to) {
+	my $path = "$self->{dir}/$log";
+	my @workers = $self->workers();
+
+	rename $path, "$self->{dir}/$to" or die "$path: $!\n";
+	kill 'USR1', $self->{nginx_pid};
+
+	my $has = sub ($pid) {
+		my $inode = (stat $path)[1] // return;
+		return grep { ((stat $_)[1] // 0) == $inode }
+			glob "/proc/$pid/fd/*";
+	};
+
+	return $self->wait_for(sub { !grep { !$has->($_) } @workers });
+}
+
 sub workers($self) {
 	my $log = $self->error_log();
 	my %w = map { $_ => 1 } $log =~ /start worker process (\d+)/g;
