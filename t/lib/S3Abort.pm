@@ -430,6 +430,10 @@ sub exec_nginx($self, $log, $output, @arguments) {
 		$ENV{ASAN_OPTIONS} // ();
 	$ENV{LSAN_OPTIONS} = join ':', $options[1], 'print_suppressions=0',
 		$ENV{LSAN_OPTIONS} // ();
+
+	# a stack trace of what nginx's own code does at each start takes longer than
+	# the start
+
 	$ENV{UBSAN_OPTIONS} = join ':', $options[0],
 		$ENV{UBSAN_OPTIONS} // ();
 	$SIG{PIPE} = 'DEFAULT';
@@ -510,7 +514,8 @@ sub rotate($self, $log, $to) {
 			glob "/proc/$pid/fd/*";
 	};
 
-	return $self->wait_for(sub { !grep { !$has->($_) } @workers });
+	$self->wait_for(sub { !grep { !$has->($_) } @workers })
+		or die "$log: not opened again\n";
 }
 
 sub workers($self) {
